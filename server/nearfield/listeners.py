@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
@@ -34,3 +35,25 @@ class Listeners(Generic[T]):
         """Call all of them, the oldest first."""
         for callback in tuple(self.callbacks):
             callback(value)
+
+
+async def until(
+    subscribe: Callable[[Callable[[T], None]], Callable[[], None]],
+    is_over: Callable[[], bool],
+    seconds: float,
+) -> None:
+    """Wait until `is_over`, which is asked first and again whenever the callback that `subscribe`
+    takes is called. Raises `TimeoutError` after `seconds`."""
+    changed = asyncio.Event()
+
+    def told(_value: T) -> None:
+        changed.set()
+
+    end = subscribe(told)
+    try:
+        async with asyncio.timeout(seconds):
+            while not is_over():
+                changed.clear()
+                await changed.wait()
+    finally:
+        end()

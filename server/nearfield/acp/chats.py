@@ -48,6 +48,7 @@ from nearfield.features.chat.kept_chats import KeptChat, KeptChats, real
 from nearfield.features.chat.protocol import Access, Ask, ChatFinish
 from nearfield.features.offers import words
 from nearfield.features.service import Service
+from nearfield.listeners import until
 from nearfield.routing.request_context import Offer
 from nearfield.tasks import run_task
 
@@ -286,13 +287,5 @@ def _ask(chat: AcpChat, asked: Prompt) -> Ask:
 async def _ready(service: Service) -> None:
     """Wait for the providers, which are built in the background; the chat says if it is too
     early."""
-    changed = asyncio.Event()
-    unsubscribe = service.subscribe(lambda _status: changed.set())
-    try:
-        with suppress(TimeoutError):
-            async with asyncio.timeout(READY_SECONDS):
-                while service.router is None:
-                    changed.clear()
-                    await changed.wait()
-    finally:
-        unsubscribe()
+    with suppress(TimeoutError):
+        await until(service.subscribe, lambda: service.router is not None, READY_SECONDS)

@@ -24,12 +24,12 @@ from nearfield.features.chat.protocol import (
     Question,
     Reply,
     ToolRefused,
+    WithoutEditor,
 )
 from nearfield.terminal import say_piece
 
 if TYPE_CHECKING:
     from nearfield.config.load import Loaded
-    from nearfield.features.diagnostics import Diagnostic
     from nearfield.routing.request_context import RequestContext
 
 
@@ -65,8 +65,8 @@ async def converse(
     return _as_dict(reply)
 
 
-class Terminal:
-    """Implements `features.chat.protocol.Host` on a terminal."""
+class Terminal(WithoutEditor):
+    """Implements `features.chat.protocol.ChatHost` on a terminal."""
 
     def __init__(self, workspace: str, exclude: Sequence[str]) -> None:
         self._workspace = workspace
@@ -92,16 +92,6 @@ class Terminal:
         folder = Folder(self._workspace, self._exclude)
         await asyncio.to_thread(folder.write, change.shown, change.before, change.after)
         return True
-
-    async def open_text(self, path: str) -> str | None:
-        """Nothing is open in a terminal."""
-        del path
-        return None
-
-    def diagnostics(self, path: str) -> Sequence[tuple[int, Diagnostic]]:
-        """No other server has told of any."""
-        del path
-        return ()
 
 
 class Screen:

@@ -166,7 +166,7 @@ def _recorded(workspace: Workspace) -> Generator[None]:
     if shared is None:
         yield
         return
-    from nearfield.routing.ledger import Sending
+    from nearfield.routing.ledger import RequestOutcome, Sending
     from nearfield.routing.store import Store
 
     ledger = Store()
@@ -183,10 +183,10 @@ def _recorded(workspace: Workspace) -> Generator[None]:
             digest="",
         )
     )
-    outcome = "cancelled"
+    outcome: str = RequestOutcome.CANCELLED
     try:
         yield
-        outcome = "answered"
+        outcome = RequestOutcome.ANSWERED
     except NearfieldError as error:
         outcome = type(error).__name__
         raise

@@ -10,12 +10,12 @@ from contextlib import asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING
 
 from nearfield.errors import NotReady
+from nearfield.listeners import until
 from nearfield.terminal import notes_on_terminal, say, status
 
 if TYPE_CHECKING:
     from nearfield.config.load import Loaded
     from nearfield.features.service import Service
-    from nearfield.features.status import ServiceStatus
     from nearfield.features.workspace_context.knowledge import Knowledge
     from nearfield.providers.base import Provider
 
@@ -72,41 +72,34 @@ async def until_loaded(service: Service, seconds: float = LOAD_SECONDS) -> None:
     from nearfield.cli.console import spinner
     from nearfield.features.status import ServiceState
 
-    changed = asyncio.Event()
     with spinner("Starting") as show:
 
-        def told(status: ServiceStatus) -> None:
-            show(_progress(status.detail or "Starting", status.progress))
-            changed.set()
+        def is_over() -> bool:
+            found = service.status
+            show(_progress(found.detail or "Starting", found.progress))
+            return found.state not in (ServiceState.STARTING, ServiceState.LOADING)
 
-        end = service.subscribe(told)
         try:
-            async with asyncio.timeout(seconds):
-                while service.status.state in (ServiceState.STARTING, ServiceState.LOADING):
-                    changed.clear()
-                    await changed.wait()
+            await until(service.subscribe, is_over, seconds)
         except TimeoutError:
             raise _still_loading(service.status.detail, seconds) from None
-        finally:
-            end()
 
 
 async def until_indexed(knowledge: Knowledge, seconds: float = INDEX_SECONDS) -> None:
     """Wait for the names and the text of the workspace, at most `seconds`."""
-    changed = asyncio.Event()
-    end = knowledge.subscribe(lambda state: changed.set())
+
+    def is_over() -> bool:
+        index = knowledge.state
+        of = f" {index.done} of {index.total} files" if index.total else ""
+        status(f"Indexing the workspace{of}" if index.is_coming else "")
+        return not index.is_coming
+
     try:
-        async with asyncio.timeout(seconds):
-            while (index := knowledge.state).is_coming:
-                of = f" {index.done} of {index.total} files" if index.total else ""
-                status(f"Indexing the workspace{of}")
-                changed.clear()
-                await changed.wait()
+        await until(knowledge.subscribe, is_over, seconds)
     except TimeoutError:
         say(f"note: the workspace is not indexed after {seconds:.0f} s, so less of it is known.")
     finally:
         status("")
-        end()
 
 
 async def load_model(provider: Provider, seconds: float = LOAD_SECONDS) -> None:

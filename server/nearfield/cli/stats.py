@@ -15,6 +15,7 @@ import typer
 from nearfield.cli.moments import since
 from nearfield.cli.output import print_json
 from nearfield.cli.table import Kind, print_table
+from nearfield.routing.ledger import RequestOutcome
 from nearfield.routing.money import dollars
 
 if TYPE_CHECKING:
@@ -118,9 +119,9 @@ def gather(
         line.tokens_out += entry.tokens_out or 0
         if entry.price is not None:
             line.price = (line.price or Decimal(0)) + entry.price
-        elif entry.outcome in ("answered", "cancelled"):
+        elif entry.outcome in (RequestOutcome.ANSWERED, RequestOutcome.CANCELLED):
             line.unknown += 1
-    answered = sum(entry.outcome == "answered" for entry in entries)
+    answered = sum(entry.outcome == RequestOutcome.ANSWERED for entry in entries)
     local = sum(use.requests for use in uses)
     saved = _add_local(lines, uses, budget)
     clouds = [line for line in lines.values() if not line.local]

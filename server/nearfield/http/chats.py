@@ -7,7 +7,6 @@ references are read by the rules of the workspace that the server was started wi
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -20,8 +19,7 @@ from nearfield.types import MAX_ANSWER_TOKENS
 
 if TYPE_CHECKING:
     from nearfield.features.chat.chat import ChatService
-    from nearfield.features.chat.protocol import Allow, CallReport, ProposedFile, Question
-    from nearfield.features.diagnostics import Diagnostic
+    from nearfield.features.chat.protocol import CallReport
 
 TOKENS = 1024
 
@@ -107,38 +105,13 @@ class ChatsApi:
         if self._made is None:
             from nearfield.features.chat.chat import ChatService
             from nearfield.features.chat.kept_chats import KeptChats
+            from nearfield.features.chat.protocol import Unattended
 
-            service = self._asking.service
+            service, host = self._asking.service, Unattended("chats over HTTP change nothing")
             self._made = ChatService(
-                service, _NoUser(), knowledge=lambda: service.knowledge, kept=KeptChats()
+                service, host, knowledge=lambda: service.knowledge, kept=KeptChats()
             )
         return self._made
-
-
-class _NoUser:
-    """Implements `features.chat.protocol.ChatHost` where there is no user to ask."""
-
-    async def allow(self, question: Question) -> Allow:
-        """Answer no."""
-        from nearfield.features.chat.protocol import Allow
-
-        del question
-        return Allow.NO
-
-    async def apply(self, change: ProposedFile) -> bool:
-        """Change nothing."""
-        del change
-        return False
-
-    async def open_text(self, path: str) -> str | None:
-        """Know of no open document."""
-        del path
-        return None
-
-    def diagnostics(self, path: str) -> Sequence[tuple[int, Diagnostic]]:
-        """Know of no problem."""
-        del path
-        return ()
 
 
 class _Nowhere:

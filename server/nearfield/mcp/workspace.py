@@ -12,7 +12,7 @@ import itertools
 import json
 import logging
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -22,17 +22,11 @@ from nearfield.config.load import load_folders
 from nearfield.errors import ConfigError, NearfieldError
 from nearfield.features.chat.audit_store import CallStore
 from nearfield.features.chat.folder import Folder
-from nearfield.features.chat.protocol import (
-    Allow,
-    CallState,
-    ProposedFile,
-    Question,
-    ToolRefused,
-)
+from nearfield.features.chat.protocol import CallState, Unattended
 from nearfield.features.chat.tool_calls import ToolCaller
 from nearfield.features.chat.tool_context import ToolContext
-from nearfield.features.diagnostics import Diagnostic
 from nearfield.features.service import Service
+from nearfield.listeners import until
 from nearfield.mcp.tools import OF_THE_INDEX, OFFERED, RESOURCE, allowed
 from nearfield.routing.guard import REDACTION_SECONDS, OutgoingRules
 from nearfield.routing.redact import redact_texts
@@ -49,6 +43,7 @@ LISTED_FILES = 200
 ARGUMENT_CHARS = 20_000
 """Characters of a call's arguments; a name, a path or a question is shorter."""
 CALLS_AT_ONCE = 4
+UNATTENDED = Unattended("agents may only read here")
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +113,7 @@ class ExposedWorkspace:
                 all_names=frozenset(one for one, _, _ in OFFERED),
                 context=ToolContext(
                     limits=config.chat,
-                    host=Unattended(),
+                    host=UNATTENDED,
                     knowledge=self.service.knowledge if config.index.enabled else None,
                     inside=await asyncio.to_thread(self._folder),
                 ),
@@ -162,41 +157,10 @@ class ExposedWorkspace:
         knowledge = self.service.knowledge
         if not self.configs.of(str(self.root)).index.enabled:
             return ""
-        changed = asyncio.Event()
-        end = knowledge.subscribe(lambda state: changed.set())
         try:
-            async with asyncio.timeout(INDEX_SECONDS):
-                while knowledge.state.is_coming:
-                    changed.clear()
-                    await changed.wait()
+            await until(knowledge.subscribe, lambda: not knowledge.state.is_coming, INDEX_SECONDS)
         except TimeoutError:
             state = knowledge.state
             return f"\n(The index is being built: {state.done} of {state.total} files. Ask again.)"
-        finally:
-            end()
         detail = knowledge.state.detail
         return f"\n({detail})" if detail else ""
-
-
-class Unattended:
-    """Implements `features.chat.protocol.ChatHost` where no user can be asked: nothing that would
-    need a question is done."""
-
-    async def allow(self, question: Question) -> Allow:
-        """Refuse."""
-        del question
-        return Allow.NO
-
-    async def apply(self, change: ProposedFile) -> bool:
-        """Refuse. Raises `ToolRefused`."""
-        raise ToolRefused(f"{change.shown} is not changed: agents may only read here.")
-
-    async def open_text(self, path: str) -> str | None:
-        """Return None: the files on the disk count."""
-        del path
-        return None
-
-    def diagnostics(self, path: str) -> Sequence[tuple[int, Diagnostic]]:
-        """Return nothing: no language server has told of any."""
-        del path
-        return ()

@@ -93,6 +93,9 @@ class KeptChats:
 
     def __init__(self, folder: Path | None = None) -> None:
         self._folder = folder or data_dir() / FOLDER
+        self._heads: dict[Path, tuple[tuple[int, int, int], ChatHead]] = {}
+        """The head of each file that was read, with the file's stamp: after each answer all heads
+        are looked at, and a file may have megabytes."""
 
     def save(self, session: ChatSession, own: Chat, user: Chat) -> None:
         """Keep a conversation by `own`, the settings of its folder, and delete what `user`, the
@@ -133,8 +136,9 @@ class KeptChats:
     def heads(self, workspace: str | None = None) -> list[ChatHead]:
         """Return the kept chats, newest first: those of one folder, or all for None."""
         folder = None if workspace is None else real(workspace)
-        found = [self._read(path, ChatHead) for path in self._paths()]
-        mine = [one for one in found if one is not None and folder in (None, one.workspace)]
+        found = {path: self._head(path) for path in self._paths()}
+        self._heads = {path: one for path, one in found.items() if one is not None}
+        mine = [head for _, head in self._heads.values() if folder in (None, head.workspace)]
         return sorted(mine, key=lambda one: one.changed, reverse=True)
 
     def delete(self, name: str) -> bool:
@@ -172,6 +176,17 @@ class KeptChats:
     def _paths(self) -> Iterator[Path]:
         with suppress(FileNotFoundError, NotADirectoryError):
             yield from sorted(self._folder.glob("*.json"))
+
+    def _head(self, path: Path) -> tuple[tuple[int, int, int], ChatHead] | None:
+        try:
+            stat = path.lstat()
+        except OSError:
+            return None
+        stamp, known = (stat.st_mtime_ns, stat.st_size, stat.st_ino), self._heads.get(path)
+        if known is not None and known[0] == stamp:
+            return known
+        head = self._read(path, ChatHead)
+        return (stamp, head) if head is not None else None
 
     def _read(self, path: Path, kind: type[Kind]) -> Kind | None:
         try:

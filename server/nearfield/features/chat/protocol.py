@@ -168,6 +168,38 @@ class ChatHost(Protocol):
         ...
 
 
+class WithoutEditor:
+    """The part of a `ChatHost` where no document is open and no language server tells of
+    problems."""
+
+    async def open_text(self, path: str) -> str | None:
+        """Return None: the files on the disk count."""
+        del path
+        return None
+
+    def diagnostics(self, path: str) -> Sequence[tuple[int, Diagnostic]]:
+        """Return nothing."""
+        del path
+        return ()
+
+
+class Unattended(WithoutEditor):
+    """A `ChatHost` where no user can be asked: nothing that would need a question is done. `why`
+    ends the sentence that says so."""
+
+    def __init__(self, why: str) -> None:
+        self._why = why
+
+    async def allow(self, question: Question) -> Allow:
+        """Refuse."""
+        del question
+        return Allow.NO
+
+    async def apply(self, change: ProposedFile) -> bool:
+        """Refuse. Raises `ToolRefused`."""
+        raise ToolRefused(f"{change.shown} is not changed: {self._why}.")
+
+
 class Listener(Protocol):
     """Receiver of the answer while it is written."""
 

@@ -195,6 +195,7 @@ async def _called_away(
     """Call a tool outside this machine: admitted, redacted, and in the ledger before it is sent.
     Raises `NotPermitted`."""
     from nearfield.errors import NotPermitted
+    from nearfield.routing.ledger import RequestOutcome
     from nearfield.routing.request_context import RequestContext, Task
     from nearfield.types import ChatRequest, Message, Role, ToolCall
 
@@ -202,7 +203,7 @@ async def _called_away(
     call = ToolCall("", tool, json.dumps(dict(given), ensure_ascii=False))
     request = ChatRequest((Message(Role.ASSISTANT, "", (call,)),), max_tokens=0)
     admitted = await asyncio.to_thread(guard.admit, to, request, context)
-    outcome = "cancelled"
+    outcome: str = RequestOutcome.CANCELLED
     try:
         if not isinstance(admitted.request, ChatRequest):
             raise NotPermitted("The call cannot be looked through for secrets.")
@@ -212,7 +213,7 @@ async def _called_away(
         except ValueError as error:
             raise NotPermitted("A secret cannot be taken out of the arguments.") from error
         text = await connection.call(tool, clean)
-        outcome = "answered"
+        outcome = RequestOutcome.ANSWERED
     except NearfieldError as error:
         outcome = type(error).__name__
         raise

@@ -222,3 +222,28 @@ def test_it_is_exported_as_markdown(kept: KeptChats) -> None:
     text = markdown(chat)
     assert text.startswith("# why?\n\n/work, ")
     assert text.endswith("## You\n\nwhy?\nreally\n\n## qwen\n\n- `readFile`: done\n\nSo.\n")
+
+
+def test_only_what_has_changed_is_read_again(
+    kept: KeptChats, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("one", "two"):
+        kept.save(talked(name), Chat(), Chat())
+    assert {one.id for one in kept.heads()} == {"one", "two"}
+    read: list[Path] = []
+
+    def counted(path: Path, most: int) -> bytes:
+        read.append(path)
+        return path.read_bytes()
+
+    monkeypatch.setattr(kept_chats, "read_private", counted)
+    assert {one.id for one in kept.heads()} == {"one", "two"}
+    assert read == []
+    another_process = KeptChats(tmp_path / "chats")
+    another_process.delete("one")
+    another_process.save(
+        ChatSession("two", exchanges=[Exchange("said since", "yes", "m")]), Chat(), Chat()
+    )
+    read.clear()
+    assert [(one.id, one.title) for one in kept.heads()] == [("two", "said since")]
+    assert len(read) == 1
