@@ -23,7 +23,7 @@ COMPILED = "-m pip install llama-cpp-python=="
 PYTHON = """#!/bin/sh
 case "$*" in
     *"pip --version"*) ;;
-    *"pip uninstall"*) echo "$*" >> "$NOTES" ;;
+    *"pip uninstall"* | *"pip cache"*) echo "$*" >> "$NOTES" ;;
     *llama_print_system_info*) exit "${AMX_EXIT:-1}" ;;
     *"pip install"*)
         echo "$* ${CMAKE_ARGS:-}" >> "$NOTES"
@@ -33,6 +33,7 @@ case "$*" in
             case "$*" in *"'$module'"*) exit 0 ;; esac
         done
         exit 1 ;;
+    *"-m pip"*) echo "not for the real pip: $*" >&2; exit 1 ;;
     *) exec "$REAL" "$@" ;;
 esac
 """
@@ -95,6 +96,7 @@ def test_an_engine_with_broken_amx_is_compiled_without_it(
     done, notes = _set_up(tmp_path, compilers, MODULES="xllamacpp llama_cpp", **environ)
     assert done.returncode == 0, done.stderr
     assert any("uninstall" in line for line in notes) == again
+    assert any("cache remove llama_cpp_python" in line for line in notes) == again
     assert ("compiling it again" in done.stdout) == again
     if again:
         assert COMPILED in notes[-1] and "-mno-amx-int8" in notes[-1]
