@@ -8,8 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
-pytest.importorskip("acp")
 from acp.exceptions import RequestError
 from acp.helpers import (
     ContentBlock,

@@ -15,8 +15,6 @@ import pytest
 import tomli_w
 from tests.e2e.process import PATIENCE_SECONDS, script
 
-pytest.importorskip("acp")
-
 COMMAND = [sys.executable, "-m", "nearfield", "acp"]
 BEFORE, AFTER = "x = 1\ny = 2\n", "x = 1\ny = 3\n"
 ANSWERS: list[dict[str, Any]] = [

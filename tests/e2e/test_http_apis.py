@@ -10,14 +10,13 @@ import struct
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+import anthropic
 import httpx
+import ollama
 import pytest
 from tests.e2e.test_http import ODD, SETTINGS, HttpServer, end, start, until
 
 from nearfield.http.exchange import MAX_BYTES
-
-anthropic: Any = pytest.importorskip("anthropic")
-ollama: Any = pytest.importorskip("ollama")
 
 ANSWERS: list[dict[str, Any]] = [
     {"match": r"def add\(a, b\):\s*$", "text": "return a + b\n"},

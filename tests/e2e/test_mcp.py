@@ -12,13 +12,11 @@ from typing import Any
 import jsonschema
 import psutil
 import pytest
-from tests.e2e.agent import COMMAND, Agent
-from tests.e2e.process import PATIENCE_SECONDS, environment
-
-pytest.importorskip("mcp")
 from mcp import Client
 from mcp.client.stdio import StdioServerParameters
 from mcp.shared.exceptions import MCPError
+from tests.e2e.agent import COMMAND, Agent
+from tests.e2e.process import PATIENCE_SECONDS, environment
 
 KEY = "ghp_" + "aB3dE5fG7hJ9kL1mN3pQ5rS7tU9vW1xY3zA5"
 USES = 130

@@ -15,6 +15,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from nearfield.engine.bindings import c
 from nearfield.engine.frames import Event, Generate, Variant
 from nearfield.engine.kv_cache import Sequence
 from nearfield.engine.lane import Abort, Lane
@@ -38,8 +39,7 @@ in one cell of fifty moves them by some 2."""
 
 @pytest.fixture(scope="module")
 def model(small_model: Path) -> Iterator[Model]:
-    bindings = pytest.importorskip("nearfield.engine.bindings").c
-    bindings.llama_backend_init()
+    c.llama_backend_init()
     model = Model(small_model, 0, lambda _: None, SILENCE)
     yield model
     model.close()

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from nearfield.engine.bindings import c
 from nearfield.engine.frames import Done, Event, Generate, Tokens, Variant
 from nearfield.engine.kv_cache import Sequence
 from nearfield.engine.lane import Abort, Lane
@@ -121,8 +122,7 @@ class Asked:
 
 @pytest.fixture(scope="module")
 def model(small_model: Path) -> Iterator[Model]:
-    bindings = pytest.importorskip("nearfield.engine.bindings").c
-    bindings.llama_backend_init()
+    c.llama_backend_init()
     model = Model(small_model, 0, lambda _: None, SILENCE)
     yield model
     model.close()

@@ -20,6 +20,7 @@ from tests.engine.families import CONTEXT, FAMILIES, Family, write_model
 
 from nearfield.catalog.control_tokens import EXACT, WORDS
 from nearfield.catalog.templates import fim_template
+from nearfield.engine.bindings import c
 from nearfield.engine.chat_template import render as render_chat
 from nearfield.engine.frames import Done, Event, Generate, JobFailed, ModelLoaded, Tokens, Variant
 from nearfield.engine.job import tokenize
@@ -99,8 +100,7 @@ def loaded(
     family = FAMILIES[request.param]
     path = tmp_path_factory.mktemp("families") / f"{request.param}.gguf"
     write_model(family, vocabularies.path(family.vocabulary) or default_model, path)
-    bindings = pytest.importorskip("nearfield.engine.bindings").c
-    bindings.llama_backend_init()
+    c.llama_backend_init()
     model = Model(path, 0, lambda _: None, SILENCE)
     path.unlink()
     abort = AbortOnce()

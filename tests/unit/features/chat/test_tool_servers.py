@@ -24,8 +24,6 @@ from nearfield.routing.consent import Consent
 from nearfield.routing.ledger import EntryFilter
 from nearfield.types import ChatRequest
 
-pytest.importorskip("mcp")
-
 SCRIPT = str(Path(__file__).with_name("served_tools.py"))
 COMMAND = [sys.executable, SCRIPT]
 PATIENCE_SECONDS = 60.0
