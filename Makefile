@@ -66,7 +66,7 @@ test: setup static ## Run every check
 	@echo "== vocabularies" && $(BIN)/python tests/engine/vocabularies.py
 	@echo "== VS Code extension" && scripts/check-vscode
 	@echo "== Neovim plugin" && scripts/check-neovim
-	@command -v emacs >/dev/null || scripts/install-packages emacs-nox elpa-eglot
+	@emacs --batch --eval "(require 'eglot)" 2>/dev/null || scripts/install-packages emacs-nox elpa-eglot
 	@echo "== processes and editors" && CI=1 $(BIN)/python -m pytest -q -n 2 --dist loadfile \
 		tests/e2e tests/hostile tests/engine tests/editors --ignore-glob='*/test_vscode*'
 	@echo "== VS Code" && CI=1 $(BIN)/python -m pytest tests/editors/test_vscode*.py
