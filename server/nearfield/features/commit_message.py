@@ -156,8 +156,8 @@ class _Writing:
             question = f"{piece.text}\n\nSay in one short line what this part of a change does."
             said = await self.say(question, _sources([piece]), SUMMARY_TOKENS)
             lines.append(f"- {piece.path}: {' '.join(said.split())}")
-        if left := len(pieces) - MAX_PIECES:
-            lines.append(f"- {left} more parts" if left > 0 else "")
+        if (left := len(pieces) - MAX_PIECES) > 0:
+            lines.append(f"- {left} more parts")
             self.found.notes.append(f"Only the first {MAX_PIECES} parts of the diff were read.")
         # A summary may repeat any part in other words, so none may leave if one may not.
         sources = tuple(Source(one.path) for one in pieces[:MAX_PIECES])

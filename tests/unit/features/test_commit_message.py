@@ -153,7 +153,7 @@ async def test_a_large_diff_is_summed_up_piece_by_piece(writer: StartWriter, roo
         {"match": "short line", "text": "adds numbers"}, {"text": "Add numbers"}, context=2048
     )
     found = await commit_messages(w, root)
-    assert found.messages == ["Add numbers"]
+    assert (found.messages, found.notes) == (["Add numbers"], [])
     assert "- a.py: adds numbers" in w.told() and "- b.py: adds numbers" in w.told()
     assert len(w.model.calls) > 3
     limit = 2048 * 3
