@@ -171,6 +171,11 @@ class SymbolLocation:
     doc: str = ""
     text: str = ""
 
+    @property
+    def symbol(self) -> str:
+        """The dotted path of the definition."""
+        return f"{self.container}.{self.name}" if self.container else self.name
+
 
 # --- prompts --------------------------------------------------------------------------------
 

@@ -73,7 +73,7 @@ async def find_symbol(
     parts: list[TurnPart] = []
     for one in shown:
         if path := await asyncio.to_thread(context.folder.visible, one.path):
-            parts += _line(path, one.row, f"{one.kind} {_dotted(one)}: {one.signature}")
+            parts += _line(path, one.row, f"{one.kind} {one.symbol}: {one.signature}")
     return _listed(context, parts, rest, f"No name like {name!r} is known.")
 
 
@@ -96,7 +96,7 @@ async def get_outline(context: ToolContext, path: FilePath, page: Page = 1) -> T
     parts: list[TurnPart] = []
     for one in shown:
         lines = f"lines {one.first + 1}-{one.last + 1}: "
-        what = f"{one.kind} {_dotted(one)}: {one.signature}"
+        what = f"{one.kind} {one.symbol}: {one.signature}"
         parts += [TurnPart(lines), TurnPart(f"{what[:MATCH_CHARS]}\n", found)]
     return _listed(context, parts, rest, f"No definition in {found} is known.")
 
@@ -171,10 +171,6 @@ def _on_page(found: Sequence[T], page: int, size: int) -> tuple[Sequence[T], str
     """Return the results of a page, and what is said below them."""
     rest = f"(there is more on page {page + 1})" if len(found) > page * size else ""
     return found[(page - 1) * size : page * size], rest if page < PAGES else ""
-
-
-def _dotted(one: SymbolLocation) -> str:
-    return f"{one.container}.{one.name}" if one.container else one.name
 
 
 def _known(context: ToolContext) -> Knows:

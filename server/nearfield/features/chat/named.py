@@ -177,8 +177,7 @@ async def defined(knowledge: Knows, folder: Folder, name: str) -> list[SymbolLoc
 
 def place_of(folder: Folder, one: SymbolLocation) -> str:
     """Return a definition's file, lines and name, as they are named to the user."""
-    name = f"{one.container}.{one.name}" if one.container else one.name
-    return f"{folder.relative(one.path)}:{one.first + 1}-{one.last + 1} (`{name}`)"
+    return f"{folder.relative(one.path)}:{one.first + 1}-{one.last + 1} (`{one.symbol}`)"
 
 
 def _fact(folder: Folder, one: SymbolLocation, question: str, chars: int, around: str = "") -> Fact:
