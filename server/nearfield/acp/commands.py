@@ -20,6 +20,7 @@ from nearfield.errors import NearfieldError
 from nearfield.features.chat.chat import ChatService
 from nearfield.features.chat.folder import Folder
 from nearfield.features.chat.protocol import Ask, ProposedFile, Reply, TurnPart
+from nearfield.features.chat.references import named_lines
 from nearfield.features.chat.tool_context import ToolContext
 from nearfield.features.code_actions.hunks import applied, unified
 from nearfield.features.code_actions.proposal import ActionRequest, Proposal
@@ -35,7 +36,6 @@ from nearfield.syntax.languages import language_for
 from nearfield.types import Edit, Snapshot, Span
 
 _PLACE = re.compile(r'^(?:@file:)?(?:"([^"\n]+)"|(\S+))[ \t]*(.*)', re.DOTALL)
-_LINES = re.compile(r"^(.+?):(\d{1,7})(?:-(\d{1,7}))?$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,7 +178,7 @@ class Commands:
                     "Name one by its path from the folder, as src/app.py:10.",
                 )
             return None
-        path, first, last = _split(name)
+        path, first, last = named_lines(name)
         config = self.service.configs.of(self.root)
         inside = Folder(self.root, config.files.exclude)
         context = ToolContext(config.chat, self.host, inside=inside)
@@ -202,7 +202,7 @@ class Commands:
 
     async def _is_file(self, name: str) -> bool:
         folder = await asyncio.to_thread(Folder, self.root, self.host.exclude)
-        path, _, _ = _split(name)
+        path, _, _ = named_lines(name)
         try:
             found = await asyncio.to_thread(folder.look, path)
         except NearfieldError:
@@ -223,15 +223,6 @@ class Commands:
 def _shown(folder: Folder, path: str) -> str:
     """Return a path from the folder, "" for one outside and for a withheld file."""
     return folder.visible(path) or folder.visible(os.path.realpath(path))
-
-
-def _split(name: str) -> tuple[str, int, int]:
-    """Return a path and its first and last line, 0 for none."""
-    found = _LINES.match(name)
-    if found is None:
-        return name, 0, 0
-    first = max(1, int(found[2]))
-    return found[1], first, max(first, int(found[3] or first))
 
 
 def _finding(snapshot: Snapshot, one: ReviewFinding) -> str:

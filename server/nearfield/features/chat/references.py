@@ -60,6 +60,15 @@ def references(message: str) -> list[Reference]:
     return list(found)[:MAX_REFERENCES]
 
 
+def named_lines(name: str) -> tuple[str, int, int]:
+    """Return the path in `path:first-last`, and the first and last line, 0 where none are named."""
+    found = _LINES.match(name)
+    if found is None:
+        return name, 0, 0
+    first = max(1, int(found[2]))
+    return found[1], first, max(first, int(found[3] or first))
+
+
 @dataclass(frozen=True, slots=True)
 class _ReferenceMessage:
     """The message around references: each file that they show may take `most` characters. `notes`
@@ -126,19 +135,18 @@ def shown(snapshot: Snapshot, context: ToolContext) -> str:
 
 async def _file(message: _ReferenceMessage, name: str) -> ToolOutcome:
     context = message.context
-    first, last = 1, 0
+    first = last = 0
     try:
         path, text = await context.read(name)
     except ToolRefused:
-        lines = _LINES.match(name)
-        if lines is None:
+        alone, first, last = named_lines(name)
+        if not first:
             raise
-        first = int(lines[2])
-        last = int(lines[3] or first)
-        path, text = await context.read(lines[1])
+        path, text = await context.read(alone)
     chosen = split_lines(text, keepends=True)
-    start = sum(map(len, chosen[: first - 1]))
-    piece = "".join(chosen[first - 1 : last or None])
+    row = max(0, first - 1)
+    start = sum(map(len, chosen[:row]))
+    piece = "".join(chosen[row : last or None])
     where = f", lines {first} to {last}" if last else ""
     return await _quoted(message, f"{path}{where}", path, start, piece)
 
@@ -238,4 +246,4 @@ _EXPANDED: dict[str, Callable[[_ReferenceMessage, str], Awaitable[ToolOutcome]]]
     "workspace": _workspace,
 }
 
-__all__: Sequence[str] = ("Reference", "expanded", "references", "shown")
+__all__: Sequence[str] = ("Reference", "expanded", "named_lines", "references", "shown")

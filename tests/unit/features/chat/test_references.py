@@ -73,6 +73,8 @@ class Known:
 CASES: dict[str, tuple[str, str]] = {
     "a file": ("what is @file:src/shop.py", "src/shop.py:\n```\ndef price(item):"),
     "lines": ("@file:src/shop.py:2-2", "src/shop.py, lines 2 to 2:\n```\n    return"),
+    "lines from none": ("@file:src/shop.py:0-1", "lines 1 to 1:\n```\ndef price(item):\n\n```"),
+    "lines backwards": ("@file:src/shop.py:2-1", "lines 2 to 2:\n```\n    return"),
     "a symbol": ("@symbol:price", "Definition of price:\nsrc/shop.py, line 1:\ndef price"),
     "the workspace": ("where is money @workspace", "src/shop.py, from line 4:\nfound in src/shop"),
     "a selection": ("@selection", "Selected in src/shop.py, from line 2:\n```\nreturn 2"),
