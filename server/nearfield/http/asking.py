@@ -107,6 +107,11 @@ class Asking:
         found = router.candidates(role) if router is not None else ()
         return found[0] if found else None
 
+    def named(self, role: str) -> Provider | None:
+        """Return the provider that is asked first where a model's name has `role`, "" for none;
+        None without one."""
+        return self.first(role or "fast") or self.first(role or "complete")
+
     def context_tokens(self, role: str) -> int:
         """Return how many tokens the model of `role` can hold; what is assumed where it does not
         say."""
@@ -116,7 +121,7 @@ class Asking:
     async def count(self, texts: Sequence[str], role: str) -> int:
         """Return how many tokens `texts` are for the model of `role`; an estimate where none of
         this machine can say."""
-        provider = self.first(role or "fast") or self.first("complete")
+        provider = self.named(role) or self.first("complete")
         if provider is None:
             return sum(map(estimate.tokens, texts))
         return sum([await provider.count_tokens(text) for text in texts if text])

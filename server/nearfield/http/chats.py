@@ -14,14 +14,12 @@ import msgspec
 from nearfield.http import wire
 from nearfield.http.asking import Asking
 from nearfield.http.exchange import HttpExchange
-from nearfield.http.wire import BadRequest
+from nearfield.http.wire import CHAT_TOKENS, BadRequest
 from nearfield.types import MAX_ANSWER_TOKENS
 
 if TYPE_CHECKING:
     from nearfield.features.chat.chat import ChatService
     from nearfield.features.chat.protocol import CallReport
-
-TOKENS = 1024
 
 
 class SayBody(msgspec.Struct, frozen=True):
@@ -29,7 +27,7 @@ class SayBody(msgspec.Struct, frozen=True):
 
     message: str
     session: str = ""
-    max_tokens: int = TOKENS
+    max_tokens: int = CHAT_TOKENS
 
 
 class KeptChatBody(msgspec.Struct, frozen=True):

@@ -18,7 +18,7 @@ import msgspec
 from msgspec import Meta
 
 from nearfield.features.completion.prompting import UNKNOWN_CONTEXT
-from nearfield.http import fim_prompt, wire
+from nearfield.http import wire
 from nearfield.http.answers import AnswerText, arguments_of
 from nearfield.http.asking import DOCUMENT, Asking, role_of, unknown_model
 from nearfield.http.embeddings import EMBED_MODEL, MAX_TEXTS, checked_texts, embedder_name, vectors
@@ -88,22 +88,9 @@ class GenerateBody(msgspec.Struct, frozen=True):
 
     def hole(self) -> InfillRequest:
         """Return the body as a hole to be filled."""
-        options = self.options or AnswerOptions()
-        hole = fim_prompt.Hole(self.prompt, self.suffix)
-        if not self.suffix:
-            hole = fim_prompt.read(self.prompt) or hole
-        return InfillRequest(
-            document=DOCUMENT,
-            path="",
-            language="",
-            prefix=hole.prefix,
-            suffix=hole.suffix,
-            typed=hole.prefix.rpartition("\n")[2],
-            max_tokens=wire.limit(options.num_predict) or wire.COMPLETION_TOKENS,
-            stop=wire.stops(options.stop),
-            temperature=options.temperature or 0.0,
-            deadline=time.monotonic() + DEADLINE_SECONDS,
-            patient=True,
+        given = self.options or AnswerOptions()
+        return wire.hole(
+            DOCUMENT, self.prompt, self.suffix, given.num_predict, given.stop, given.temperature
         )
 
     def turns(self) -> tuple[Message, ...]:
@@ -272,8 +259,7 @@ class OllamaApi:
 
     def _first(self, name: str) -> Provider | None:
         """Return the provider that answers first to a model's name, None without one."""
-        role = name.partition("/")[2]
-        return self._asking.first(role or "fast") or self._asking.first(role or "complete")
+        return self._asking.named(name.partition("/")[2])
 
     # --- answers ----------------------------------------------------------------------------
 

@@ -81,21 +81,8 @@ class CompletionBody(msgspec.Struct, frozen=True):
     def request(self, document: str) -> InfillRequest:
         """Return the body as a hole to be filled; `document` identifies the KV cache to share."""
         prompt = self.prompt if isinstance(self.prompt, str) else self.prompt[0]
-        hole = fim_prompt.Hole(prompt, self.suffix or "")
-        if not self.suffix:
-            hole = fim_prompt.read(prompt) or hole
-        return InfillRequest(
-            document=document,
-            path="",
-            language="",
-            prefix=hole.prefix,
-            suffix=hole.suffix,
-            typed=hole.prefix.rpartition("\n")[2],
-            max_tokens=limit(self.max_tokens) or COMPLETION_TOKENS,
-            stop=stops(self.stop),
-            temperature=self.temperature or 0.0,
-            deadline=time.monotonic() + DEADLINE_SECONDS,
-            patient=True,
+        return hole(
+            document, prompt, self.suffix or "", self.max_tokens, self.stop, self.temperature
         )
 
 
@@ -246,6 +233,34 @@ def read(kind: type[Body], raw: bytes) -> Body:
     except msgspec.ValidationError as error:
         said, _, where = str(error).partition(" - at `$.")
         raise BadRequest(f"{error}.", where.rstrip("`") if said else "") from error
+
+
+def hole(
+    document: str,
+    prompt: str,
+    suffix: str,
+    max_tokens: int | None,
+    stop: Stops,
+    temperature: float | None,
+) -> InfillRequest:
+    """Return the request to continue `prompt` up to `suffix`. Without one the prompt may be in the
+    form of a family of models."""
+    found = fim_prompt.Hole(prompt, suffix)
+    if not suffix:
+        found = fim_prompt.read(prompt) or found
+    return InfillRequest(
+        document=document,
+        path="",
+        language="",
+        prefix=found.prefix,
+        suffix=found.suffix,
+        typed=found.prefix.rpartition("\n")[2],
+        max_tokens=limit(max_tokens) or COMPLETION_TOKENS,
+        stop=stops(stop),
+        temperature=temperature or 0.0,
+        deadline=time.monotonic() + DEADLINE_SECONDS,
+        patient=True,
+    )
 
 
 def limit(tokens: int | None) -> int | None:
