@@ -13,7 +13,7 @@ import typer
 from nearfield.cli.named import named_text
 from nearfield.cli.opening import begin_log, settings_of
 from nearfield.cli.output import ExitCode, ask_choice, emit, fail, print_json, say
-from nearfield.cli.serving import load_model, work_shown
+from nearfield.cli.serving import load_model, routed, work_shown
 from nearfield.coerce import NotJson, loads
 from nearfield.errors import NoProvider
 from nearfield.terminal import answers_on_terminal, say_piece
@@ -205,13 +205,10 @@ async def _ask(
 ) -> Answer:
     from nearfield.features import assemble
     from nearfield.features.room import room
-    from nearfield.routing.router import Router
     from nearfield.routing.tasks import usual_role
 
-    built = await asyncio.to_thread(assemble.providers, loaded.config)
-    assemble.begin(built)
-    router = Router(loaded.config, built)
-    try:
+    async with routed(loaded.config) as (router, built):
+        assemble.begin(built)
         asked = role or usual_role(loaded.config, context.task)
         size = room(router, loaded.config, asked, context.workspace, max_tokens)
         request, context = request_of(said, context, schema, max_tokens, size)
@@ -220,10 +217,6 @@ async def _ask(
                 return await _structured(router, request, context, role)
             request = replace(request, thinking=loaded.config.chat.thinking_tokens)
             return await _listen(router, request, context, role, streams, thinks)
-    finally:
-        await router.aclose()
-        for provider in built.values():
-            await provider.aclose()
 
 
 async def _structured(

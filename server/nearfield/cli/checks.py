@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 import nearfield
 from nearfield.cli.editors import PROGRAMS
+from nearfield.cli.serving import routed
 from nearfield.errors import CatalogError, ConfigError, DownloadFailed, NearfieldError
 from nearfield.files.lines import split_lines
 from nearfield.routing.plan import NO_LOCAL, UNASKED, WITHOUT_CLOUD
@@ -175,15 +176,11 @@ def role(name: str, config: Config, catalog: Catalog) -> tuple[Check, ModelChoic
 async def providers(config: Config, root: Path) -> list[Check]:
     """Return how the configured model servers are, and who answers. Those on this machine are
     asked, others are not: not even a question leaves it unbidden."""
-    from nearfield.features.assemble import providers as assembled
     from nearfield.routing.egress import Egress
-    from nearfield.routing.router import Router
 
-    built = await asyncio.to_thread(assembled, config, None, lambda _: None)
-    router = Router(config, built)
     found: list[Check] = []
     ill: dict[str, str] = {}
-    try:
+    async with routed(config, lambda _: None) as (router, built):
         for name, provider in built.items():
             check = Check(f"provider {name}", State.NOTE, "outside this machine, not asked")
             if isinstance(router.provider(name), Egress):
@@ -196,9 +193,6 @@ async def providers(config: Config, root: Path) -> list[Check]:
             if name in config.providers:
                 found.append(check)
         roles = {role.role: role for role in await router.status(str(root), ill)}
-    finally:
-        await router.aclose()
-        await asyncio.gather(*(provider.aclose() for provider in built.values()))
     return [*found, answers(roles["complete"], roles["code"])]
 
 

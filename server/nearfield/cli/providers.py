@@ -12,6 +12,7 @@ import typer
 
 from nearfield.cli.opening import settings_of
 from nearfield.cli.output import ExitCode, emit, fail, print_json, say
+from nearfield.cli.serving import routed
 from nearfield.terminal import notes_on_terminal
 
 if TYPE_CHECKING:
@@ -228,12 +229,10 @@ async def _standing(
     config: Config, workspace: str
 ) -> tuple[list[dict[str, Any]], tuple[RoleStatus, ...]]:
     from nearfield.routing.egress import Egress
-    from nearfield.routing.router import Router, variants
+    from nearfield.routing.router import variants
 
-    built = await _built(config)
-    router = Router(config, built)
     wanted = variants(config)
-    try:
+    async with routed(config) as (router, built):
         roles = await router.status(workspace)
         rows = [
             {
@@ -244,21 +243,15 @@ async def _standing(
             }
             for name, provider in built.items()
         ]
-    finally:
-        await router.aclose()
-        await _close(built)
     return rows, roles
 
 
 async def _probe(config: Config, names: tuple[str, ...]) -> list[dict[str, Any]]:
     from nearfield.errors import NearfieldError
     from nearfield.routing.egress import Egress
-    from nearfield.routing.router import Router
 
-    built = await _built(config)
-    router = Router(config, built)
     rows: list[dict[str, Any]] = []
-    try:
+    async with routed(config) as (router, built):
         for name in names or tuple(built):
             provider = _named(built, name)
             if not names and isinstance(router.provider(name), Egress):
@@ -274,32 +267,15 @@ async def _probe(config: Config, names: tuple[str, ...]) -> list[dict[str, Any]]
             except TimeoutError:
                 detail = f"no answer within {PROBE_SECONDS:g} s"
             rows.append({"name": name, "model": provider.model, "state": state, "detail": detail})
-    finally:
-        await router.aclose()
-        await _close(built)
     return rows
 
 
 async def _models(config: Config, name: str) -> list[Any]:
-    built = await _built(config)
-    try:
+    async with routed(config) as (_, built):
         return list(await _named(built, name).models())
-    finally:
-        await _close(built)
-
-
-async def _built(config: Config) -> dict[str, Provider]:
-    from nearfield.features import assemble
-
-    return await asyncio.to_thread(assemble.providers, config)
 
 
 def _named(built: dict[str, Provider], name: str) -> Provider:
     if name not in built:
         fail(f"There is no provider {name!r}.", f"There are: {', '.join(sorted(built))}.")
     return built[name]
-
-
-async def _close(built: dict[str, Provider]) -> None:
-    for provider in built.values():
-        await provider.aclose()

@@ -13,6 +13,7 @@ from nearfield.cli.ask import context_of, question_text, request_of
 from nearfield.cli.named import named_text
 from nearfield.cli.opening import settings_of
 from nearfield.cli.output import ExitCode, emit, fail, print_json
+from nearfield.cli.serving import routed
 
 if TYPE_CHECKING:
     from nearfield.config.schema import Config
@@ -73,24 +74,16 @@ async def _explained(
     role: str,
     max_tokens: int,
 ) -> RouteExplanation:
-    from nearfield.features import assemble
     from nearfield.features.room import room
-    from nearfield.routing.router import Router
     from nearfield.routing.tasks import usual_role
 
-    built = await asyncio.to_thread(assemble.providers, config)
-    router = Router(config, built)
-    try:
+    async with routed(config) as (router, _):
         if not said:
             return await router.explain(_hole(files, max_tokens), context, role)
         asked = role or usual_role(config, context.task)
         size = room(router, config, asked, context.workspace, max_tokens)
         request, shown = request_of(said, context, None, max_tokens, size)
         return await router.explain(request, shown, role)
-    finally:
-        await router.aclose()
-        for provider in built.values():
-            await provider.aclose()
 
 
 def _hole(files: list[Path], max_tokens: int) -> InfillRequest:
