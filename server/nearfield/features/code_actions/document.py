@@ -114,7 +114,7 @@ class Documenting:
         missing = [name for name in self.parameters if not _has_entry(words, name)]
         if words and missing:
             raise AnswerRejected(f"it has no entry for {listed(missing)}")
-        return self.changes(text)
+        return self._inserted(words)
 
     def _described(self, parsed: Parsed, node: tree_sitter.Node) -> tuple[str, ...]:
         if self._language.name in _SENTENCES or node.type not in self._language.functions:
@@ -125,7 +125,9 @@ class Documenting:
     def changes(self, text: str) -> tuple[ProposedEdit, ...]:
         """Return the edit that inserts the comment of the answer `text`. Raises
         `AnswerRejected`."""
-        words = self._words(text)
+        return self._inserted(self._words(text))
+
+    def _inserted(self, words: list[str]) -> tuple[ProposedEdit, ...]:
         if not words:
             raise AnswerRejected(f"there is no {self.style.split(' ', 1)[1]} in it")
         if len(words) > MAX_LINES:

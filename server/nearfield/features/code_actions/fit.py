@@ -24,6 +24,7 @@ from nearfield.features.code_actions.layout import (
     layout_of,
 )
 from nearfield.features.code_actions.names import free_names
+from nearfield.features.code_actions.prompts import listed
 from nearfield.features.code_actions.proposal import ProposedEdit
 from nearfield.files.lines import split_lines
 from nearfield.syntax.definitions import DefinitionParts, Unit, dropped, named_scopes
@@ -175,7 +176,7 @@ class Fitting:
         lacking = [one for one in lacking if one in free_names(module)]
         found += [f"from typing import {one}" for one in lacking if one in typing.__all__]
         if unknown := [one for one in lacking if one not in typing.__all__]:
-            raise AnswerRejected(f"{', '.join(f'`{one}`' for one in unknown)} is not defined")
+            raise AnswerRejected(f"{listed(unknown)} is not defined")
         return tuple(found)
 
     def _placed(self, code: str, same: bool) -> str:
@@ -231,11 +232,9 @@ class Fitting:
             if not check.is_ill_indented(before, self.unit.indent):
                 raise AnswerRejected("its indentation is wrong")
         if gone := dropped(self.parsed, after, unit):
-            names = ", ".join(f"`{name}`" for name in gone)
-            raise AnswerRejected(f"the definition of {names} is missing")
+            raise AnswerRejected(f"the definition of {listed(gone)} is missing")
         if not self.free and (other := check.altered(self.parsed, after, defaults=not self.repair)):
-            names = ", ".join(f"`{name}`" for name in other)
-            raise AnswerRejected(f"{names} must be declared as before")
+            raise AnswerRejected(f"{listed(other)} must be declared as before")
         is_open = self.parsed.language.name in _OPEN_BLOCKS
         if self.adds == "code" and is_open and not check.is_contained(self.parsed, after):
             raise AnswerRejected("the code that was there must stay as it is")

@@ -48,7 +48,6 @@ from nearfield.types import Snapshot, Snippet, Span, Surface, SymbolLocation
 
 __all__ = ["Actions"]
 
-"""The method of every action in the trace; its situation names the action."""
 MAX_SNIPPET_CHARS = 1200
 """Characters of other files that are shown: a small model repeats what it reads."""
 LOOKUP_SECONDS = 10.0

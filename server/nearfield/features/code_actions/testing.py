@@ -34,6 +34,7 @@ from nearfield.features.code_actions.names import (
     exported,
     free_names,
 )
+from nearfield.features.code_actions.prompts import listed
 from nearfield.features.code_actions.proposal import ProposedEdit
 from nearfield.files.lines import split_lines
 from nearfield.files.read import UnreadableFile
@@ -158,8 +159,7 @@ class PlannedTests:
         lacking = free_names("\n".join([*head, *imports, *tests]))
         whole = [one for one in tests if not set(lacking) & set(_WORD.findall(one))]
         if not self._tests_something("\n".join(whole)) or self.symbol not in "\n".join(whole):
-            named = ", ".join(f"`{name}`" for name in lacking)
-            raise AnswerRejected(f"{named} is not defined")
+            raise AnswerRejected(f"{listed(lacking)} is not defined")
         return imports, whole
 
     def _with_exports(self, imports: list[str], tests: list[str]) -> list[str]:
