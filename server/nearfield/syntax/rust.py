@@ -17,6 +17,7 @@ from nearfield.types import Span
 __all__ = [
     "ITEMS",
     "KEYWORDS",
+    "PATHS",
     "Local",
     "ancestors",
     "binder_of",
@@ -47,7 +48,8 @@ _PATTERNS = frozenset(
 )  # fmt: skip
 _FUNCTIONS = frozenset({"function_item", "function_signature_item", "closure_expression"})
 _SHORT = frozenset({"shorthand_field_identifier", "shorthand_field_initializer"})
-_PATHS = frozenset({"scoped_identifier", "scoped_type_identifier"})
+PATHS = frozenset({"scoped_identifier", "scoped_type_identifier"})
+"""Names with the path to them."""
 _NAMELESS = frozenset({"lifetime", "label", "macro_definition"})
 _ASSOCIATED = frozenset(
     {"associated_type", "const_item", "function_item", "function_signature_item", "type_item"}
@@ -158,7 +160,7 @@ def is_no_variable(node: tree_sitter.Node) -> bool:
         return holder is not None and holder.type in ("impl_item", "trait_item")
     if up.type == "attribute":
         return up.parent is not None and up.parent.type in _ATTRIBUTES
-    if up.type in _PATHS:
+    if up.type in PATHS:
         if up.child_by_field_name("name") == node:
             return not is_imported(node)
         return not (node.text or b"")[:1].isupper()  # a module, which may have a function's name
@@ -170,10 +172,10 @@ def is_no_variable(node: tree_sitter.Node) -> bool:
 def is_imported(node: tree_sitter.Node) -> bool | None:
     """Return whether a `use` gives something the name `node` here; None outside a `use`."""
     child, up = node, node.parent
-    if up is not None and up.type in _PATHS:
+    if up is not None and up.type in PATHS:
         is_last = up.child_by_field_name("name") == node
         child, up = up, up.parent
-        while up is not None and up.type in _PATHS:
+        while up is not None and up.type in PATHS:
             is_last, child, up = False, up, up.parent
     else:
         is_last = True
@@ -190,7 +192,7 @@ def is_imported(node: tree_sitter.Node) -> bool | None:
 def is_of_outer_module(node: tree_sitter.Node) -> bool:
     """Return whether a `use` of a module within the file takes `node` from the module around it:
     `use super::node`."""
-    path = next((one for one in ancestors(node) if one.type not in ("use_list",)), None)
+    path = next((one for one in ancestors(node) if one.type != "use_list"), None)
     if path is None or path.type not in ("scoped_identifier", "scoped_use_list"):
         return False
     head = path.child_by_field_name("path")
@@ -265,7 +267,7 @@ def last_name(node: tree_sitter.Node | None) -> str:
             if name not in ("Box", "Rc", "Arc") or held is None or held.named_child_count != 1:
                 return name
             node = held.named_children[0]
-        elif node.type in _PATHS:
+        elif node.type in PATHS:
             node = node.child_by_field_name("name")
         else:
             node = node.child_by_field_name("type") if node.type == "reference_type" else None

@@ -281,21 +281,22 @@ def _of_type(parsed: Parsed, holder: tree_sitter.Node, kind: str) -> str:
     reference would be moved away."""
     if parsed.language.name == "rust" and not kind.startswith("&"):
         return ""
-    function = function_at(parsed, holder)
-    own = held(function) if function is not None else None
-    takes = parameters(parsed, own) if own is not None else None
-    if not kind or kind in _BARE or not takes:
+    if not kind or kind in _BARE:
         return ""
-    found = [one.name for one in takes if one.kind == kind]
+    found = [one.name for one in _parameters_around(parsed, holder) if one.kind == kind]
     return found[0] if len(found) == 1 else ""
 
 
 def _parameter_alike(parsed: Parsed, holder: tree_sitter.Node, wanted: Parameter) -> str:
     """Return the name of `wanted` where the function around a call takes the same."""
+    return wanted.name if wanted in _parameters_around(parsed, holder) else ""
+
+
+def _parameters_around(parsed: Parsed, holder: tree_sitter.Node) -> tuple[Parameter, ...]:
+    """Return the parameters of the function around a call."""
     function = function_at(parsed, holder)
     own = held(function) if function is not None else None
-    takes = parameters(parsed, own) if own is not None else None
-    return wanted.name if wanted in (takes or ()) else ""
+    return (parameters(parsed, own) if own is not None else None) or ()
 
 
 def _own_member(parsed: Parsed, holder: tree_sitter.Node, name: str) -> str:
@@ -303,7 +304,7 @@ def _own_member(parsed: Parsed, holder: tree_sitter.Node, name: str) -> str:
     function = function_at(parsed, holder)
     own = name_node(function) if function is not None else None
     owner = member_of(parsed, own) if own is not None else None
-    if function is None or owner is None or parsed.language.name == "rust":
+    if function is None or owner is None:
         return ""
     if parsed.language.name == "python":
         takes = held(function)

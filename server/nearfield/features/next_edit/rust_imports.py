@@ -16,7 +16,7 @@ import tree_sitter
 
 from nearfield.features.next_edit.uses import holder_of, is_variable, named, uses_of
 from nearfield.syntax.parser import Parsed
-from nearfield.syntax.rust import ancestors, is_imported, reaches
+from nearfield.syntax.rust import PATHS, ancestors, is_imported, reaches
 from nearfield.syntax.scopes import is_member, text_of
 from nearfield.types import Span
 
@@ -25,7 +25,6 @@ __all__ = ["crate_name", "rust_uses"]
 _MAIN = ("lib", "main")
 _ALONE = ("bin", "tests", "examples", "benches")
 """Folders in which each file is a crate of its own."""
-_PATHS = frozenset({"scoped_identifier", "scoped_type_identifier"})
 _KEYWORDS = frozenset({"crate", "self", "super"})
 _NAME = re.compile(r"^\s*name\s*=\s*[\"']([\w-]+)[\"']\s*(?:#.*)?$", re.MULTILINE)
 
@@ -87,7 +86,7 @@ def rust_uses(
         steps = None
         if up is not None and up.type == "token_tree":
             steps = _steps_of_tokens(node)
-        elif up is not None and up.type in _PATHS and up.child_by_field_name("name") == node:
+        elif up is not None and up.type in PATHS and up.child_by_field_name("name") == node:
             steps = _steps(up.child_by_field_name("path")) if is_imported(node) is None else None
         if steps and file.is_home(steps, node):
             spans.append(parsed.span(node))
@@ -224,7 +223,7 @@ def _flat(
     elif node.type == "self" and before:
         yield before, node, None
     elif (steps := _steps(node)) is not None:
-        last = node.child_by_field_name("name") if node.type in _PATHS else node
+        last = node.child_by_field_name("name") if node.type in PATHS else node
         yield before + steps, last, None
 
 
@@ -249,7 +248,7 @@ def _steps(node: tree_sitter.Node | None) -> Path | None:
         return None
     if node.type in ("identifier", "type_identifier", *_KEYWORDS):
         return (text_of(node),)
-    if node.type not in _PATHS:
+    if node.type not in PATHS:
         return None
     name = node.child_by_field_name("name")
     before = _steps(node.child_by_field_name("path"))

@@ -9,12 +9,11 @@ from __future__ import annotations
 import tree_sitter
 
 from nearfield.syntax.parser import Parsed
-from nearfield.syntax.rust import is_imported, last_name
+from nearfield.syntax.rust import PATHS, ancestors, is_imported, last_name
 from nearfield.syntax.scopes import scope_of, text_of
 
-__all__ = ["defines_member", "is_method", "own_type", "owner_of"]
+__all__ = ["defines_member", "is_method", "owner_of"]
 
-_PATHS = frozenset({"scoped_identifier", "scoped_type_identifier"})
 _FUNCTIONS = frozenset({"function_item", "function_signature_item"})
 _HELD = _FUNCTIONS | {"const_item", "type_item", "associated_type"}
 """What an `impl` or a trait defines."""
@@ -29,9 +28,9 @@ def owner_of(parsed: Parsed, node: tree_sitter.Node) -> str | None:
         return None
     if up.type == "field_expression" and up.child_by_field_name("field") == node:
         return _type_of(parsed, up.child_by_field_name("value"))
-    if up.type in _PATHS and up.child_by_field_name("name") == node:
+    if up.type in PATHS and up.child_by_field_name("name") == node:
         name = "" if is_imported(node) is not None else last_name(up.child_by_field_name("path"))
-        return own_type(node) if name == "Self" else name if name[:1].isupper() else None
+        return _own_type(node) if name == "Self" else name if name[:1].isupper() else None
     if up.type == "field_initializer" and up.child_by_field_name("field") == node:
         literal = up.parent.parent if up.parent is not None else None
         return _named(node, literal.child_by_field_name("name") if literal is not None else None)
@@ -65,15 +64,13 @@ def is_method(node: tree_sitter.Node) -> bool:
     return node.parent is not None and node.parent.type in _FUNCTIONS
 
 
-def own_type(node: tree_sitter.Node) -> str | None:
+def _own_type(node: tree_sitter.Node) -> str | None:
     """Return the type that `self` and `Self` are of at `node`."""
-    up = node.parent
-    while up is not None:
+    for up in ancestors(node):
         if up.type == "impl_item":
             return last_name(up.child_by_field_name("type")) or None
         if up.type in ("trait_item", "struct_item", "enum_item"):
             return last_name(up.child_by_field_name("name")) or None
-        up = up.parent
     return None
 
 
@@ -81,12 +78,12 @@ def _named(node: tree_sitter.Node, kind: tree_sitter.Node | None) -> str | None:
     """Return the type that is named at `kind`; None for a variant, whose fields are its own."""
     if kind is None:
         return None
-    if kind.type in _PATHS:
+    if kind.type in PATHS:
         path = last_name(kind.child_by_field_name("path"))
         if path == "Self" or path[:1].isupper():
             return None
     name = last_name(kind)
-    return own_type(node) if name == "Self" else name or None
+    return _own_type(node) if name == "Self" else name or None
 
 
 def _type_of(parsed: Parsed, value: tree_sitter.Node | None) -> str | None:
@@ -94,7 +91,7 @@ def _type_of(parsed: Parsed, value: tree_sitter.Node | None) -> str | None:
     if value is None:
         return None
     if value.type == "self":
-        return own_type(value)
+        return _own_type(value)
     if value.type != "identifier":
         return None
     scope = scope_of(parsed, value)
@@ -115,4 +112,4 @@ def _type_of(parsed: Parsed, value: tree_sitter.Node | None) -> str | None:
     if maker is None or text_of(maker) not in _MAKERS:
         return None
     name = last_name(path)
-    return own_type(value) if name == "Self" else name if name[:1].isupper() else None
+    return _own_type(value) if name == "Self" else name if name[:1].isupper() else None
