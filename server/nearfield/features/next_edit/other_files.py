@@ -100,6 +100,14 @@ TreeOf = Callable[[Snapshot, int], Awaitable[Parsed | None]]
 LookUp = Callable[[Snapshot], Awaitable[None]]
 
 
+@dataclass(frozen=True, slots=True)
+class _Search:
+    """The reading of files for a group; requests wait `until` then, by the event loop's clock."""
+
+    task: asyncio.Task[None]
+    until: float
+
+
 class OtherFiles:
     """See the module. `look_up` finds what depends on the changes of a document, within it;
     `tree_of` returns a document's tree, `new_id` a name for an offer."""
@@ -123,9 +131,7 @@ class OtherFiles:
         self._new_id = new_id
         self._trees = ParseCache(8)
         self._configs = FolderConfigs(Config())
-        self._searches: dict[int, asyncio.Task[None]] = {}
-        self._waited_until: dict[int, float] = {}
-        """Until when requests wait for each search, by the event loop's clock."""
+        self._searches: dict[int, _Search] = {}
 
     def configure(self, configs: FolderConfigs) -> None:
         """Apply the settings of files."""
@@ -176,7 +182,7 @@ class OtherFiles:
 
     async def aclose(self) -> None:
         """End the reading of files."""
-        searches = list(self._searches.values())
+        searches = [search.task for search in self._searches.values()]
         for search in searches:
             search.cancel()
         if searches:
@@ -291,18 +297,15 @@ class OtherFiles:
 
     async def _search(self, snapshot: Snapshot, burst: EditGroup, group: Group) -> None:
         key = id(group)
-        if key not in self._searches:
+        now = asyncio.get_running_loop().time()
+        search = self._searches.get(key)
+        if search is None:
             work = self._find(snapshot, burst, group)
-            self._searches[key] = run_task(work, "look up the uses in other files")
-            self._searches[key].add_done_callback(lambda _: self._ended(key))
-            self._waited_until[key] = asyncio.get_running_loop().time() + LOOK_UP_SECONDS
+            task = run_task(work, "look up the uses in other files")
+            task.add_done_callback(lambda _: self._searches.pop(key, None))
+            search = self._searches[key] = _Search(task, now + LOOK_UP_SECONDS)
         # One request asks for the edits and for the jump, and waits once for both.
-        left = self._waited_until[key] - asyncio.get_running_loop().time()
-        await asyncio.wait({self._searches[key]}, timeout=max(0.0, left))
-
-    def _ended(self, key: int) -> None:
-        self._searches.pop(key, None)
-        self._waited_until.pop(key, None)
+        await asyncio.wait({search.task}, timeout=max(0.0, search.until - now))
 
     async def _find(self, snapshot: Snapshot, burst: EditGroup, group: Group) -> None:
         names = self._names
