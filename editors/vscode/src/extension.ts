@@ -35,7 +35,8 @@ export async function activate(context: vscode.ExtensionContext): Promise<void> 
   const status = new StatusItem(server);
   const previews = new Previews();
   const chat = new ChatView(context.extensionUri, server, status, previews, context.workspaceState);
-  const actions = new Actions(new Ask(server, status), previews, chat);
+  const ask = new Ask(server, status);
+  const actions = new Actions(ask, previews, chat);
   const models = new ModelPicker(server, status);
   const on = (name: string, run: (given?: unknown) => unknown): vscode.Disposable =>
     vscode.commands.registerCommand(`nearfield.${name}`, run);
@@ -51,7 +52,7 @@ export async function activate(context: vscode.ExtensionContext): Promise<void> 
     ...new ChatModels(server, status).register(),
     new NextEdits(server),
     ...new Reports(server).register(),
-    on("commitMessage", (place) => suggestCommitMessage(server, status, place)),
+    on("commitMessage", (place) => suggestCommitMessage(ask, place)),
     on("menu", () => showMenu(server, status)),
     on("chooseModel", () => models.choose()),
     on("chooseStrategy", () => chooseStrategy(server)),

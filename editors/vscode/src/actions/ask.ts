@@ -1,7 +1,8 @@
-/** One question to the server by a command, with progress, a way to cancel, and plain errors. */
+/** One question to the server, with progress, a way to cancel, and plain errors. */
 
 import * as vscode from "vscode";
 import { ExecuteCommandRequest } from "vscode-languageclient";
+import type { LanguageClient } from "vscode-languageclient/node";
 
 import type { Server } from "../server/server";
 import type { StatusItem } from "../status/item";
@@ -16,22 +17,29 @@ export class Ask {
   ) {}
 
   /** Run a command of the server; undefined where it was cancelled or failed, which was said. */
-  async command<T>(title: string, command: string, argument: unknown): Promise<T | undefined> {
+  command<T>(title: string, command: string, argument: unknown): Promise<T | undefined> {
+    const params = { command, arguments: [argument] };
+    return this.request<T>(
+      title,
+      (client, token) => client.sendRequest(ExecuteCommandRequest.type, params, token) as Promise<T>,
+    );
+  }
+
+  /** Send any request in the same way; `location` is where its progress is shown. */
+  async request<T>(
+    title: string,
+    send: (client: LanguageClient, token: vscode.CancellationToken) => Promise<T>,
+    location: vscode.ProgressLocation = vscode.ProgressLocation.Notification,
+  ): Promise<T | undefined> {
     const client = this.server.client;
     if (!client) {
       void vscode.window.showWarningMessage("Nearfield: the server is not running.");
       return undefined;
     }
-    const options = {
-      location: vscode.ProgressLocation.Notification,
-      title: `Nearfield: ${title}`,
-      cancellable: true,
-    };
+    const options = { location, title: `Nearfield: ${title}`, cancellable: true };
     return vscode.window.withProgress(options, async (_progress, token) => {
-      const params = { command, arguments: [argument] };
       try {
-        const answer = client.sendRequest(ExecuteCommandRequest.type, params, token);
-        return (await this.status.during(answer)) as T;
+        return await this.status.during(send(client, token));
       } catch (error) {
         if (!token.isCancellationRequested && !isCancelled(error)) say(error);
         return undefined;

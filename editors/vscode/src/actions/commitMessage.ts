@@ -2,10 +2,8 @@
 
 import * as vscode from "vscode";
 
-import type { Server } from "../server/server";
-import type { StatusItem } from "../status/item";
 import { CommitMessage } from "../wire";
-import { isCancelled, say } from "./ask";
+import type { Ask } from "./ask";
 
 /** The part of the API of VS Code's own extension for git that is used here. */
 interface Repository {
@@ -17,26 +15,18 @@ interface GitExtension {
 }
 
 /** Suggest a message for a repository: that of the button, or the only one, or one that is chosen. */
-export async function suggestCommitMessage(server: Server, status: StatusItem, place: unknown): Promise<void> {
-  const client = server.client;
+export async function suggestCommitMessage(ask: Ask, place: unknown): Promise<void> {
   const repository = await chosen(place);
-  if (!client || !repository) return;
-  const options = {
-    location: vscode.ProgressLocation.SourceControl,
-    title: "Nearfield: writing a commit message",
-    cancellable: true,
-  };
-  await vscode.window.withProgress(options, async (_progress, token) => {
-    const params = { workspace: folderOf(repository), count: 1 };
-    try {
-      const found = await status.during(client.sendRequest(CommitMessage, params, token));
-      const message = found.messages[0];
-      if (message) repository.inputBox.value = message;
-      if (found.notes.length > 0) void vscode.window.showInformationMessage(`Nearfield: ${found.notes.join(" ")}`);
-    } catch (error) {
-      if (!isCancelled(error)) say(error);
-    }
-  });
+  if (!repository) return;
+  const params = { workspace: folderOf(repository), count: 1 };
+  const found = await ask.request(
+    "writing a commit message",
+    (client, token) => client.sendRequest(CommitMessage, params, token),
+    vscode.ProgressLocation.SourceControl,
+  );
+  const message = found?.messages[0];
+  if (message) repository.inputBox.value = message;
+  if (found?.notes.length) void vscode.window.showInformationMessage(`Nearfield: ${found.notes.join(" ")}`);
 }
 
 async function chosen(place: unknown): Promise<Repository | undefined> {
