@@ -35,9 +35,9 @@ from nearfield.routing import secrets
 from nearfield.routing.consent import Consent
 from nearfield.routing.redact import redact_texts
 from nearfield.routing.request_context import RequestContext
+from nearfield.routing.roles import choose
 from nearfield.routing.router import Router
 from nearfield.routing.store import Store
-from nearfield.routing.tasks import choose
 from nearfield.types import Capabilities, ChatRequest, Delta, InfillRequest, Message, Role
 
 OUTCOMES = Path(__file__).parents[3] / "shared" / "bench" / "routing_outcomes.jsonl.gz"

@@ -75,7 +75,7 @@ def ask(
 
     Exit codes: 0 answered, 1 an empty answer, 2 wrong usage, 3 no model could answer.
     """
-    from nearfield.routing.tasks import check_role
+    from nearfield.routing.roles import check_role
 
     begin_log(log_level)
     check_role(role)
@@ -205,7 +205,7 @@ async def _ask(
 ) -> Answer:
     from nearfield.features import assemble
     from nearfield.features.room import room
-    from nearfield.routing.tasks import usual_role
+    from nearfield.routing.roles import usual_role
 
     async with routed(loaded.config) as (router, built):
         assemble.begin(built)

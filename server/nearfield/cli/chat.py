@@ -51,7 +51,7 @@ def chat(
 
     Exit codes: 0 the last message was answered, 2 wrong usage, 3 no model could answer it.
     """
-    from nearfield.routing.tasks import check_role
+    from nearfield.routing.roles import check_role
 
     begin_log(log_level)
     check_role(role)

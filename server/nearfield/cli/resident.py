@@ -47,7 +47,7 @@ def unload(
 
 def _ask(what: str, role: str, server: str, as_json: bool) -> None:
     from nearfield.features import running_server
-    from nearfield.routing.tasks import check_role
+    from nearfield.routing.roles import check_role
 
     if role != "chat":
         check_role(role)

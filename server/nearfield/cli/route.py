@@ -49,7 +49,7 @@ def explain(
 
     Exit code 3 when no provider would be asked.
     """
-    from nearfield.routing.tasks import check_role
+    from nearfield.routing.roles import check_role
 
     check_role(role)
     config = settings_of(workspace.resolve()).config
@@ -75,7 +75,7 @@ async def _explained(
     max_tokens: int,
 ) -> RouteExplanation:
     from nearfield.features.room import room
-    from nearfield.routing.tasks import usual_role
+    from nearfield.routing.roles import usual_role
 
     async with routed(config) as (router, _):
         if not said:

@@ -18,7 +18,7 @@ from nearfield.engine.llama import Model
 from nearfield.engine.output import TextOutput
 from nearfield.engine.rates import Rates
 from nearfield.engine.sampling import Sampler
-from nearfield.engine.vocabulary import Ids
+from nearfield.engine.token_healing import Ids
 from nearfield.errors import ContextTooLong, Unsupported
 
 MAX_BANNED = 64

@@ -15,7 +15,7 @@ import numpy as np
 
 from nearfield.engine.bindings import c
 from nearfield.engine.memory import ceiling
-from nearfield.engine.vocabulary import ByteIndex, Ids
+from nearfield.engine.token_healing import ByteIndex, Ids
 from nearfield.errors import ModelLoadFailed
 
 GGUF_MAGIC = b"GGUF"

@@ -11,7 +11,7 @@ import numpy as np
 from nearfield.engine.bindings import c
 from nearfield.engine.lane import Lane, Logits
 from nearfield.engine.llama import Model
-from nearfield.engine.vocabulary import Ids
+from nearfield.engine.token_healing import Ids
 from nearfield.errors import Unsupported
 
 TOP_K = 40

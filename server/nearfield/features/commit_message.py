@@ -24,8 +24,8 @@ from nearfield.files.lines import split_lines
 from nearfield.index.files import readable
 from nearfield.providers.estimate import CHARS_PER_TOKEN
 from nearfield.routing.request_context import AskUser, RequestContext, Source, Task
+from nearfield.routing.roles import usual_role
 from nearfield.routing.router import Restart, Router, built
-from nearfield.routing.tasks import usual_role
 from nearfield.types import ChatRequest, Message, Role, Surface, Usage
 
 MAX_TOKENS = 200

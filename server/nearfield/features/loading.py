@@ -7,8 +7,8 @@ import logging
 from nearfield.errors import EngineMissing, Unsupported
 from nearfield.features.assemble import Loading
 from nearfield.providers.memory import Resident
+from nearfield.routing.roles import check_role
 from nearfield.routing.router import Router
-from nearfield.routing.tasks import check_role
 from nearfield.types import HealthState
 
 log = logging.getLogger(__name__)

@@ -12,8 +12,8 @@ from nearfield.config.folders import FolderConfigs
 from nearfield.errors import NotPermitted
 from nearfield.routing.consent import Consent
 from nearfield.routing.request_context import AskUser, RequestContext, Task
+from nearfield.routing.roles import usual_role
 from nearfield.routing.router import Router
-from nearfield.routing.tasks import usual_role
 from nearfield.types import ChatRequest
 
 __all__ = ["RemoteChoice", "chat_model", "clouds"]

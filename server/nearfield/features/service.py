@@ -49,8 +49,8 @@ from nearfield.providers.base import Provider
 from nearfield.providers.memory import ModelState
 from nearfield.routing.consent import Consent, ConsentRecord
 from nearfield.routing.request_context import Task
+from nearfield.routing.roles import usual_role
 from nearfield.routing.router import RoleStatus, Router, built
-from nearfield.routing.tasks import usual_role
 from nearfield.tasks import run_task, stop_task
 from nearfield.types import (
     CompletionAnswer,

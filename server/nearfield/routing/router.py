@@ -25,9 +25,9 @@ from nearfield.routing.guard import Guard
 from nearfield.routing.plan import UNASKED, Use
 from nearfield.routing.provider_pool import STAND_INS, ProviderPool, variants
 from nearfield.routing.request_context import Offer, RequestContext, Task
+from nearfield.routing.roles import RoleChoice, check_role, choose, usual_role
 from nearfield.routing.route import Restart, Route
 from nearfield.routing.store import Store
-from nearfield.routing.tasks import RoleChoice, check_role, choose, usual_role
 from nearfield.types import ChatRequest, EditForm, EditRequest, InfillRequest
 
 __all__ = [

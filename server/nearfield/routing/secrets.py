@@ -20,7 +20,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from nearfield.errors import NotPermitted
-from nearfield.routing.assigned import assigned, pairs
+from nearfield.routing.assigned_secrets import assigned, pairs
 from nearfield.routing.linear import Pattern, compiled_for_bytes
 from nearfield.routing.shapes import private_keys, shaped, shapes
 from nearfield.routing.values import is_password

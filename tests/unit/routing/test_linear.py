@@ -14,7 +14,7 @@ import pytest
 from nearfield.errors import NearfieldError, NotPermitted
 from nearfield.providers.base import Provider
 from nearfield.routing import guard, redact, secrets, shapes
-from nearfield.routing.assigned import assigned
+from nearfield.routing.assigned_secrets import assigned
 from nearfield.routing.consent import Consent
 from nearfield.routing.linear import compiled
 from nearfield.routing.redact import redact_texts

@@ -11,7 +11,7 @@ import pytest
 
 from nearfield.features.code_actions.fit import Fitting
 from nearfield.features.code_actions.hunks import applied
-from nearfield.features.completion.shape import Shaper
+from nearfield.features.completion.postprocess import Shaper
 from nearfield.syntax.definitions import unit_at
 from nearfield.syntax.languages import language_for
 from nearfield.syntax.parser import parse

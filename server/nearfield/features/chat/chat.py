@@ -52,8 +52,8 @@ from nearfield.features.room import room
 from nearfield.features.trace import RequestMetrics, TraceLog
 from nearfield.providers.estimate import CHARS_PER_TOKEN
 from nearfield.routing.request_context import AskUser, RequestContext, Task
+from nearfield.routing.roles import usual_role
 from nearfield.routing.router import Router, built
-from nearfield.routing.tasks import usual_role
 from nearfield.types import Reason, Role, Surface, Tool
 
 log = logging.getLogger(__name__)

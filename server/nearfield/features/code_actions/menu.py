@@ -27,8 +27,8 @@ from nearfield.features.diagnostics import Diagnostic
 from nearfield.features.remote_choice import clouds
 from nearfield.features.suitability import why_unsuited
 from nearfield.routing.request_context import Task
+from nearfield.routing.roles import usual_role
 from nearfield.routing.router import Router
-from nearfield.routing.tasks import usual_role
 from nearfield.syntax.definitions import unit_at
 from nearfield.syntax.parser import Parsed
 from nearfield.types import Snapshot, Span

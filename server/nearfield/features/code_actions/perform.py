@@ -21,6 +21,7 @@ from nearfield.features.code_actions.around import head_with_documentation, with
 from nearfield.features.code_actions.dialogue import Backing, Dialogue, ModelReply
 from nearfield.features.code_actions.document import Documenting
 from nearfield.features.code_actions.fit import UNCHANGED, UNSOLVED, AnswerRejected, Fitting
+from nearfield.features.code_actions.generate_tests import OpenText, plan_tests
 from nearfield.features.code_actions.menu import MenuEntry, candidates_for, entries
 from nearfield.features.code_actions.prompts import ActionPrompt
 from nearfield.features.code_actions.proposal import (
@@ -32,7 +33,6 @@ from nearfield.features.code_actions.proposal import (
     rebased_file,
 )
 from nearfield.features.code_actions.refactorings import REFACTORINGS, refactored
-from nearfield.features.code_actions.testing import OpenText, plan_tests
 from nearfield.features.cursor import CursorOf
 from nearfield.features.diagnostics import Diagnostic, LanguageServers
 from nearfield.features.document_filter import DocumentFilter

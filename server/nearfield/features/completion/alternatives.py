@@ -12,7 +12,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 from nearfield.features.completion.answer_cache import CachedCompletion
-from nearfield.features.completion.shape import Shaped
+from nearfield.features.completion.postprocess import Shaped
 from nearfield.features.idle import IdleScheduler
 from nearfield.types import CompletionRequest
 

@@ -35,9 +35,9 @@ from nearfield.features.completion.generate import (
     generate,
     is_unsure,
 )
+from nearfield.features.completion.postprocess import Shaped, Shaper
 from nearfield.features.completion.prompting import included, request_context
 from nearfield.features.completion.question import Questions, RequestScope, shaper_at, wait_ms
-from nearfield.features.completion.shape import Shaped, Shaper
 from nearfield.features.document_filter import DocumentFilter
 from nearfield.features.documents import Answered, Document, Documents
 from nearfield.features.feature import Feature

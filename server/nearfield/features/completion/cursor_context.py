@@ -2,7 +2,7 @@
 
 Decides between a line, a statement, a block and a scope; between code, comment and string; and how
 the document indents and breaks its lines. The end of a suggestion is decided by brackets and
-indentation alone, line by line, so that it works while text streams in; `shape.py` checks the
+indentation alone, line by line, so that it works while text streams in; `postprocess.py` checks the
 result with the syntax tree.
 """
 

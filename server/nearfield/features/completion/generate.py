@@ -14,7 +14,7 @@ from enum import StrEnum
 
 from nearfield.config.schema import Completion
 from nearfield.errors import NearfieldError
-from nearfield.features.completion.shape import Shaper
+from nearfield.features.completion.postprocess import Shaper
 from nearfield.routing.request_context import Offer, RequestContext
 from nearfield.routing.router import Restart, Router
 from nearfield.types import Delta, Finish, InfillRequest, Reason, Usage

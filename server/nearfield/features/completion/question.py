@@ -17,6 +17,7 @@ from msgspec import structs
 
 from nearfield.config.folders import FolderConfigs
 from nearfield.config.schema import Completion, Config
+from nearfield.features.completion.postprocess import Shaper
 from nearfield.features.completion.prompting import (
     Allowance,
     LearnedRates,
@@ -27,7 +28,6 @@ from nearfield.features.completion.prompting import (
     infill_request,
     unchosen,
 )
-from nearfield.features.completion.shape import Shaper
 from nearfield.features.cursor import Cursor, DocumentTrees
 from nearfield.features.documents import Document
 from nearfield.providers.base import Provider

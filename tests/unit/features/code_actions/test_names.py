@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from nearfield.features.code_actions.fit import AnswerRejected, Fitting
+from nearfield.features.code_actions.generate_tests import plan_tests
 from nearfield.features.code_actions.hunks import applied
 from nearfield.features.code_actions.names import exported, free_names
-from nearfield.features.code_actions.testing import plan_tests
 from nearfield.syntax.definitions import unit_at
 from nearfield.syntax.languages import language_for
 from nearfield.syntax.parser import parse

@@ -8,7 +8,7 @@ import pytest
 
 from nearfield.features.code_actions.check import is_elided
 from nearfield.features.completion.cursor_context import LINE_CHARS, CursorContext
-from nearfield.features.completion.shape import Shaper
+from nearfield.features.completion.postprocess import Shaper
 from nearfield.index.chunks import chunked, doc_of
 from nearfield.syntax.brackets import Scanner
 from nearfield.syntax.languages import language_for

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import pytest
 
-from nearfield.features.completion.shape import Shaper
+from nearfield.features.completion.postprocess import Shaper
 from nearfield.syntax.languages import language_for
 from nearfield.syntax.parser import parse
 from nearfield.types import Snapshot

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nearfield.engine.vocabulary import ByteIndex
+from nearfield.engine.token_healing import ByteIndex
 
 BYTES = st.binary(max_size=4).map(lambda b: bytes(97 + x % 3 for x in b))
 

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nearfield.features.completion.cursor_context import Extent
-from nearfield.features.completion.shape import Shaped, Shaper
+from nearfield.features.completion.postprocess import Shaped, Shaper
 from nearfield.syntax.languages import language_for
 from nearfield.syntax.parser import parse
 from nearfield.types import Selected, Snapshot, Span

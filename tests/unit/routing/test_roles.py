@@ -9,7 +9,7 @@ import pytest
 
 from nearfield.config.schema import Config
 from nearfield.routing.request_context import RequestContext, Source, Task
-from nearfield.routing.tasks import choose
+from nearfield.routing.roles import choose
 from nearfield.types import ChatRequest, Message, Role, Tool
 
 PLAIN = ChatRequest((Message(Role.USER, "hello"),))
