@@ -10,7 +10,7 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, time
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 
 from nearfield.config.schema import ROLES, RoutingRule
@@ -95,7 +95,7 @@ def holds(rule: RoutingRule, about: RequestFacts) -> bool:
         and about.chars >= rule.min_chars
         and (not rule.max_chars or about.chars <= rule.max_chars)
         and rule.complex in (None, about.is_complex)
-        and (not rule.paths or (bool(about.path) and SettingsRules(rule.paths).match(about.path)))
+        and (not rule.paths or _matches(tuple(rule.paths), about.path))
         and (not rule.hours or _is_within(rule.hours, about.now()))
         and (not rule.min_load or about.load() >= rule.min_load)
         and (rule.on_battery is None or rule.on_battery is about.is_on_battery)
@@ -111,6 +111,16 @@ def role_of(rule: RoutingRule) -> str:
 def title(rules: tuple[RoutingRule, ...], index: int) -> str:
     """Return what users know a rule by."""
     return rules[index].name or f"rule {index + 1}"
+
+
+@lru_cache(maxsize=64)
+def _patterns(paths: tuple[str, ...]) -> SettingsRules:
+    """Compile a rule's patterns once, not for every request."""
+    return SettingsRules(paths)
+
+
+def _matches(paths: tuple[str, ...], path: str) -> bool:
+    return bool(path) and _patterns(paths).match(path)
 
 
 def _language(name: str) -> str:
