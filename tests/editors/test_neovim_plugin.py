@@ -16,7 +16,8 @@ from tests.editors.neovim import Neovim
 
 pytestmark = pytest.mark.editor
 
-KINDS = [("0.11", "own"), ("0.12", "native"), ("0.12", "own")]
+KINDS = [("0.11", "own"), ("0.12", "native")]
+ALL_KINDS = [*KINDS, ("0.12", "own")]
 AREA = "def area(w, h):\n    "
 BODY = "wide = w * 2\n    return wide * h"
 ANSWERS = [
@@ -66,6 +67,7 @@ def text_is(nvim: Neovim, text: str) -> None:
     nvim.until(text, lambda: nvim.text)
 
 
+@pytest.mark.parametrize("kind", ALL_KINDS, ids=" ".join, indirect=True)
 def test_all_of_it_is_taken(plugged: StartNeovim) -> None:
     nvim = plugged(AREA)
     shown(nvim, "jA", BODY)
@@ -222,7 +224,6 @@ TYPED = (
 )
 
 
-@pytest.mark.parametrize("kind", KINDS[:2], ids=" ".join, indirect=True)
 def test_a_fast_typist_gets_what_was_typed_and_taken(plugged: StartNeovim) -> None:
     """300 characters, 15 a second, with keys to accept at any time, mostly too early or too late.
     What is typed has no capitals, what is suggested has nothing else."""
