@@ -634,6 +634,7 @@ class Reason(StrEnum):
     UNDOES = "undoes"  # a next edit that takes back what the user just did
     DELETES = "deletes"  # a next edit that deletes what no recent edit explains
     UNRELATED = "unrelated"  # a next edit that no recent edit explains
+    UNKNOWN_NAME = "unknown_name"  # a next edit that calls what nothing defines
     TOO_LARGE = "too_large"
     # Of other requests than completions.
     NOTHING = "nothing"

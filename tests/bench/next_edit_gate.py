@@ -3,9 +3,10 @@
     python tests/bench/next_edit_gate.py [FOLDER]
 
 The recorded answers of `next_edit_public.py` pass the gate again with each of its constants set to
-other values, with one scenario left out each, and with every name of a scenario, its history and
-its answer replaced by another one of the same form (its letters moved on by 13), which should
-change no verdict.
+other values, with one scenario left out each, with the severest index there can be (it knows no
+name that an answer brings in, and every name that answer and edits share is everywhere), and with
+every name of a scenario, its history and its answer replaced by another one of the same form (its
+letters moved on by 13), which should change no verdict.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ import next_edit_public as public
 
 from nearfield.features.next_edit import gate
 from nearfield.features.next_edit.edit_prompt import Hunk
+from nearfield.features.next_edit.gate import EditProposal, Judged
 
 MODELS = ("sweep-next-edit-1.5B", "zeta-2")
 VALUES = {
@@ -109,6 +111,20 @@ def left_out(folder: Path, answers: Answers) -> Iterator[str]:
         yield f"one left out  {model:22} quality kept {min(share):.3f} to {max(share):.3f}"
 
 
+def with_the_severest_index(folder: Path, answers: Answers) -> Iterator[str]:
+    """The figures if the index objected to all that it can object to; a real one is between."""
+
+    def severe(proposal: EditProposal) -> Judged:
+        found = gate.judge(proposal)
+        return Judged(None, found.reasons) if found.calls or found.shared else found
+
+    for model in public.FORMS:
+        yield f"severest index {model:22} {figures(results(folder, answers, model))} before"
+        public.judge = severe
+        yield f"severest index {model:22} {figures(results(folder, answers, model))}"
+        public.judge = gate.judge
+
+
 def with_other_names(folder: Path, answers: Answers) -> str:
     """How many verdicts, and texts, are the same with other names."""
     same = same_text = of = 0
@@ -143,6 +159,7 @@ def main() -> None:
     for line in (
         *by_constant(options.folder, answers),
         *left_out(options.folder, answers),
+        *with_the_severest_index(options.folder, answers),
         with_other_names(options.folder, answers),
     ):
         print(line)

@@ -288,8 +288,7 @@ class Agent:
         snapshot = document.snapshot()
         place = types.Position(position.line, position.character)
         offset = document.offset_at(place, self._encoding)
-        edits = await service.next_edits.offered(snapshot, offset, MODEL_SECONDS)
-        jump = await service.next_edits.jump(snapshot)
+        edits, jump = await service.next_edits.offers(snapshot, offset, MODEL_SECONDS)
         if not self._documents.is_current(document, snapshot):
             return none
         found = self._forms(document, edits)

@@ -143,6 +143,7 @@ WORDS: dict[Reason, Words] = {
     Reason.UNDOES: Words("The next edit would have taken back what you just did."),
     Reason.DELETES: Words("The next edit would have deleted what your edits do not explain."),
     Reason.UNRELATED: Words("The next edit had nothing to do with your edits."),
+    Reason.UNKNOWN_NAME: Words("The next edit would have called what nothing here defines."),
     Reason.TOO_LARGE: Words("The next edit was too large."),
     Reason.NOTHING: Words("There was nothing to say."),
     Reason.REFUSED: Words(

@@ -129,6 +129,7 @@ class Service:
             names=self._knowledge,
             servers=self.language_servers,
             record=recorder.record,
+            facts=self._knowledge,
         )
         self._completer = Completer(
             documents,

@@ -157,10 +157,7 @@ async def _found(
 ) -> tuple[Sequence[NextEdit], Jump | None]:
     """Return the next edits for a cursor at `offset`, and the jump to another document; nothing
     if the document has changed meanwhile. A model is waited for at most `seconds`."""
-    edits = await service.next_edits.offered(snapshot, offset, seconds)
-    if not session.documents.is_current(document, snapshot):
-        return (), None
-    jump = await service.next_edits.jump(snapshot)
+    edits, jump = await service.next_edits.offers(snapshot, offset, seconds)
     return (edits, jump) if session.documents.is_current(document, snapshot) else ((), None)
 
 

@@ -23,6 +23,7 @@ NEEDS_NO_ADVICE = {
     Reason.UNDOES,
     Reason.DELETES,
     Reason.UNRELATED,
+    Reason.UNKNOWN_NAME,
     Reason.TOO_LARGE,
 }
 

@@ -29,6 +29,11 @@ from nearfield.features.next_edit.edit_prompt import (
 )
 from nearfield.features.next_edit.gate import EditProposal, judge
 from nearfield.features.next_edit.hunk_history import HunkHistory
+from nearfield.features.next_edit.project_names import (
+    IndexedNames,
+    edited_definitions,
+    objection,
+)
 from nearfield.features.reasons import reason_of
 from nearfield.features.trace import RequestMetrics, TraceLog
 from nearfield.files.lines import plain_breaks
@@ -75,17 +80,19 @@ class _LastWindow:
 
 class EditModel:
     """See the module. `recent` is what the user changed; `record` is told each trace, with the
-    document's language."""
+    document's language; `names` is the index."""
 
     def __init__(
         self,
         recent: HunkHistory,
         traces: TraceLog,
         record: Callable[[str, Trace], object] | None = None,
+        names: IndexedNames | None = None,
     ) -> None:
         self._recent = recent
         self._traces = traces
         self._record = record
+        self._names = names
         self._router: Router | None = None
         self._asked: dict[str, _LastWindow] = {}
         self.configure(FolderConfigs(Config()), None)
@@ -185,14 +192,19 @@ class EditModel:
                     parsed if text == snapshot.text else None,
                     logprobs if said.startswith(new) else (),
                     self._configs.of(snapshot.root).completion.min_confidence,
+                    await edited_definitions(self._names, snapshot, hunks),
                 ),
             )
+            reasons, edit = found.reasons, found.edit
+            against = await objection(self._names, snapshot, found.calls, found.shared)
+            if against is not None:
+                reasons, edit = (*reasons, against), None
             account.stages["gate"] = (time.monotonic() - judging) * 1000
-            account.detail = ", ".join(found.reasons)
-            if found.edit is None:
-                account.reason = found.reasons[-1]
+            account.detail = ", ".join(reasons)
+            if edit is None:
+                account.reason = reasons[-1]
                 return None
-            return _restored(found.edit, snapshot.text)
+            return _restored(edit, snapshot.text)
 
     def window(self, uri: str, form: EditForm, text: str, cursor: int) -> Span:
         """Return the lines that the model may rewrite: the window of the last question where

@@ -48,7 +48,8 @@ from nearfield.features.next_edit.edit_history import (
 from nearfield.features.next_edit.edit_model import ASK_SECONDS, EditModel
 from nearfield.features.next_edit.hunk_history import HunkHistory
 from nearfield.features.next_edit.model_offers import ModelOffers
-from nearfield.features.next_edit.other_files import Jump, OtherFiles, ProjectNames
+from nearfield.features.next_edit.other_files import Cause, Jump, OtherFiles, ProjectNames
+from nearfield.features.next_edit.project_names import IndexedNames
 from nearfield.features.next_edit.series import (
     edits_of_series,
     find_series,
@@ -92,7 +93,8 @@ class NextEdit:
 
 class NextEdits(Feature):
     """The next edits of all documents. `cursor` gives a document's tree as it is now; `record`
-    is told the trace of each question to a model, with the document's language."""
+    is told the trace of each question to a model, with the document's language. `names` finds the
+    files that name something, and `facts` is what the index knows of names."""
 
     def __init__(
         self,
@@ -104,6 +106,7 @@ class NextEdits(Feature):
         names: ProjectNames | None = None,
         servers: LanguageServers | None = None,
         record: Callable[[str, Trace], object] | None = None,
+        facts: IndexedNames | None = None,
     ) -> None:
         self._documents = documents
         self._cursor = cursor
@@ -115,7 +118,8 @@ class NextEdits(Feature):
         self._recent = HunkHistory()
         self.is_ghost_text = True
         """Whether an edit at the cursor is a completion, too; not where the client draws it."""
-        self.model = EditModel(self._recent, TraceLog() if traces is None else traces, record)
+        traces = TraceLog() if traces is None else traces
+        self.model = EditModel(self._recent, traces, record, facts)
         self._offers = ModelOffers(self.model, self._tree_of, self._named, scheduler)
         self._others = OtherFiles(
             documents,
@@ -234,16 +238,32 @@ class NextEdits(Feature):
         """Return the next edits of `snapshot` for a cursor at `offset`, once it has rested; none
         for a document that was changed meanwhile. Where no rule has one, a model is waited for, at
         most `seconds`."""
+        return (await self._offered(snapshot, offset, seconds))[0]
+
+    async def offers(
+        self, snapshot: Snapshot, offset: int, seconds: float = 0.0
+    ) -> tuple[tuple[NextEdit, ...], Jump | None]:
+        """Return what `offered` and `jump` do, for which other files are looked at once."""
+        edits, causes = await self._offered(snapshot, offset, seconds)
+        if self._documents.is_stale(snapshot):
+            return (), None
+        return edits, await self.jump(snapshot, causes)
+
+    async def _offered(
+        self, snapshot: Snapshot, offset: int, seconds: float
+    ) -> tuple[tuple[NextEdit, ...], list[Cause] | None]:
+        """The next edits, and the changes that other files have to follow, if looked up."""
         if self._permitted.reason(snapshot) or not self._is_enabled(snapshot):
-            return ()
+            return (), None
         if (rest := self.settle_seconds(snapshot, offset)) > 0:
             await asyncio.sleep(rest)
         if self.is_typing(snapshot, offset) and _is_within_word(snapshot.text, offset):
-            return ()  # what is typed before a name may become another one
+            return (), None  # what is typed before a name may become another one
         if self._documents.is_stale(snapshot):
-            return ()
-        if found := await self._by_rules(snapshot, offset):
-            return found
+            return (), None
+        causes = await self._others.causes()
+        if found := await self._by_rules(snapshot, offset, causes):
+            return found, causes
         if seconds:
             rest = self._recent.at(snapshot.uri) + REST_SECONDS - self._clock()
             await asyncio.sleep(max(0.0, rest))
@@ -251,15 +271,17 @@ class NextEdits(Feature):
         else:
             offer = self._offers.ready(snapshot, offset)
         if offer is None or not self._recent.has(snapshot):
-            return ()
+            return (), causes
         edit = offer.edit
-        return (NextEdit(offer.id, snapshot.uri, edit.span, offer.old, edit.text, "model"),)
+        one = NextEdit(offer.id, snapshot.uri, edit.span, offer.old, edit.text, "model")
+        return (one,), causes
 
-    async def jump(self, snapshot: Snapshot) -> Jump | None:
-        """Return the offer to go to another file that has to follow the last changes."""
+    async def jump(self, snapshot: Snapshot, causes: list[Cause] | None = None) -> Jump | None:
+        """Return the offer to go to another file that has to follow the last changes (`causes`)."""
         if self._permitted.reason(snapshot) or not self._is_enabled(snapshot):
             return None
-        return await self._others.jump(snapshot)
+        causes = await self._others.causes() if causes is None else causes
+        return await self._others.jump(snapshot, causes)
 
     def file_of(self, jump_id: str) -> OtherFile | None:
         """Return the file that a jump leads to, None for one that is not on offer."""
@@ -268,11 +290,13 @@ class NextEdits(Feature):
     async def _tree_of(self, snapshot: Snapshot, offset: int) -> Parsed | None:
         return (await self._cursor(snapshot, offset)).parsed
 
-    async def _by_rules(self, snapshot: Snapshot, offset: int) -> tuple[NextEdit, ...]:
+    async def _by_rules(
+        self, snapshot: Snapshot, offset: int, causes: list[Cause]
+    ) -> tuple[NextEdit, ...]:
         found: dict[Span, NextEdit] = {}
         sites = [
             *await self._within(snapshot, offset),
-            *(("tree", *one) for one in await self._others.edits(snapshot)),
+            *(("tree", *one) for one in await self._others.edits(snapshot, causes)),
         ]
         for by, site, edit in sites:
             old = snapshot.text[edit.span.start : edit.span.end]

@@ -3,7 +3,7 @@ reason.
 
 Small models rewrite more than needed: they undo the user's last edit, delete the code beside it, or
 change something unrelated. A hunk is shown only where the recent edits explain it. Nothing is read
-from a disk here.
+from a disk here; what the index has to say is asked of the result (project_names.py).
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from difflib import SequenceMatcher
 
 from nearfield.features.next_edit.edit_prompt import Hunk
+from nearfield.features.next_edit.project_names import new_calls
+from nearfield.syntax.definitions import name_of
 from nearfield.syntax.parser import Parsed
 from nearfield.types import Edit, Reason, Span
 
@@ -48,7 +50,8 @@ _COMMON = frozenset(
 class EditProposal:
     """A model's new text `new` for `window` of `text`. `hunks` are the recent edits, oldest first;
     `states` earlier texts of the document. `parsed` is the tree of `text`, None without a grammar.
-    `logprobs` has for each token its offset in `new`, and the logarithm of its probability."""
+    `logprobs` has for each token its offset in `new`, and the logarithm of its probability.
+    `edited` are the definitions that the recent edits of other documents were in."""
 
     text: str
     window: Span
@@ -59,14 +62,19 @@ class EditProposal:
     parsed: Parsed | None = None
     logprobs: Sequence[tuple[int, float]] = ()
     least_mean: float = float("-inf")
+    edited: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """The edit that may be shown, None for none; `reasons` of the hunks that may not, in order."""
+    """The edit that may be shown, None for none; `reasons` of the hunks that may not, in order.
+    `calls` are names that it calls and its document does not know; `shared` are the names that
+    alone connect it with the recent edits, empty where something else does."""
 
     edit: Edit | None
     reasons: tuple[Reason, ...]
+    calls: frozenset[str] = frozenset()
+    shared: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,15 +119,18 @@ def judge(proposal: EditProposal) -> Judged:
         len(kept) == 1 and _mends_a_slip(proposal, kept[0])
     ):
         return Judged(None, (*reasons, Reason.UNDOES))
-    mends = False
+    is_fine, calls = _goes_on(proposal, edit), frozenset[str]()
     if proposal.parsed is not None:
         parsed = proposal.parsed.edited(edit)
         if parsed is None or parsed.all_errors > proposal.parsed.all_errors:
             return Judged(None, (*reasons, Reason.SYNTAX))
-        mends = parsed.all_errors < proposal.parsed.all_errors
-    if not (known.explains(kept) or _goes_on(proposal, edit) or mends):
+        is_fine = is_fine or parsed.all_errors < proposal.parsed.all_errors
+        put = Span(edit.span.start, edit.span.start + len(edit.text))
+        calls = new_calls(parsed, put, proposal.text, proposal.hunks)
+    shared = None if known.explains(kept) or is_fine else known.shared(kept)
+    if shared is not None and not shared:
         return Judged(None, (*reasons, Reason.UNRELATED))
-    return Judged(edit, tuple(reasons))
+    return Judged(edit, tuple(reasons), calls, shared or frozenset())
 
 
 def _changes(proposal: EditProposal) -> Iterator[_Change]:
@@ -158,13 +169,15 @@ def _reason(proposal: EditProposal, known: _Known, change: _Change) -> Reason | 
 @dataclass(frozen=True, slots=True)
 class _Known:
     """The words of the recent edits: what they removed, what they put in, what they are about, and
-    the rows (of the text as it is) that the latest one changed."""
+    the rows (of the text as it is) that the latest one changed. `edited` are the definitions that
+    they were in."""
 
     removed: Counter[str]
     added: Counter[str]
     about: frozenset[str]
     parts: frozenset[str]
     rows: tuple[int, int] | None
+    edited: frozenset[str]
 
     @classmethod
     def of(cls, proposal: EditProposal) -> _Known:
@@ -172,6 +185,7 @@ class _Known:
         added: Counter[str] = Counter()
         about: set[str] = set()
         rows: tuple[int, int] | None = None
+        edited = set(proposal.edited)
         for hunk in proposal.hunks:
             old, new = _words(hunk.old), _words(hunk.new)
             removed += old - new
@@ -180,8 +194,12 @@ class _Known:
             if (found := proposal.text.find(hunk.new)) >= 0 and hunk.new.strip():
                 first = proposal.text.count("\n", 0, found)
                 rows = first, first + hunk.new.count("\n") + 1
+                blanks = len(hunk.new) - len(hunk.new.lstrip())
+                edited |= _definition_at(proposal, found + blanks)
         changed = _telling(removed) | _telling(added)
-        return cls(removed, added, frozenset(about), frozenset(_parts(changed)), rows)
+        return cls(
+            removed, added, frozenset(about), frozenset(_parts(changed)), rows, frozenset(edited)
+        )
 
     def reversal(self, change: _Change) -> float:
         """Return the share of the hunk's changed words that take back the recent edits."""
@@ -204,8 +222,10 @@ class _Known:
         return any(word in self.removed and word not in rest for word in gone)
 
     def explains(self, changes: Sequence[_Change]) -> bool:
-        """Return whether any of the hunks follows from the recent edits: it is beside the latest
-        one, changes a part of a name that they changed, or is in a line about what they are."""
+        """Return whether any of the hunks surely follows from the recent edits. It is beside the
+        latest one, changes a part of a name that they changed, or its lines have such a name or
+        the definition that they were in."""
+        changed = _telling(self.removed) | _telling(self.added)
         for change in changes:
             if self.rows is not None and (
                 change.start <= self.rows[1] + NEAR_LINES
@@ -215,9 +235,23 @@ class _Known:
             old, new = change.words
             if _parts(_telling((new - old) + (old - new))) & self.parts:
                 return True
-            if (_telling(old) | _telling(new)) & self.about:
+            if (_telling(old) | _telling(new)) & (changed | self.edited):
                 return True
         return False
+
+    def shared(self, changes: Sequence[_Change]) -> frozenset[str]:
+        """Return the names in lines of the hunks that are in lines of the recent edits too."""
+        lines = (word for change in changes for words in change.words for word in _telling(words))
+        return self.about & frozenset(lines)
+
+
+def _definition_at(proposal: EditProposal, offset: int) -> set[str]:
+    """Return the name of the innermost definition at `offset`."""
+    if (parsed := proposal.parsed) is None:
+        return set()
+    around = (node for node in parsed.path_to(offset) if node.type in parsed.language.scopes)
+    names = [name for node in around if (name := name_of(parsed, node))]
+    return _telling(Counter(names[-1:]))
 
 
 def _goes_on(proposal: EditProposal, edit: Edit) -> bool:

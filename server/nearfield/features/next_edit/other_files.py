@@ -47,7 +47,7 @@ from nearfield.syntax.parser import ParseCache, Parsed
 from nearfield.tasks import run_task
 from nearfield.types import Edit, Snapshot, Span
 
-__all__ = ["Jump", "OtherFiles", "ProjectNames"]
+__all__ = ["Cause", "Jump", "OtherFiles", "ProjectNames"]
 
 MAX_FILES = 60
 """Files that are read for one change; a name that more files use is changed by a tool."""
@@ -96,6 +96,8 @@ class ProjectNames(Protocol):
         ...
 
 
+Cause = tuple[Snapshot, EditGroup, Group]
+"""A change that other files may have to follow, with the document in which it was made."""
 TreeOf = Callable[[Snapshot, int], Awaitable[Parsed | None]]
 LookUp = Callable[[Snapshot], Awaitable[None]]
 
@@ -197,10 +199,12 @@ class OtherFiles:
 
     # --- offers ---
 
-    async def edits(self, snapshot: Snapshot) -> list[tuple[EditTarget, Edit]]:
+    async def edits(
+        self, snapshot: Snapshot, causes: Sequence[Cause]
+    ) -> list[tuple[EditTarget, Edit]]:
         """Return the edits of an open document that follow from changes of others."""
         found: list[tuple[EditTarget, Edit]] = []
-        for source, burst, group in await self._causes():
+        for source, burst, group in causes:
             if source.uri == snapshot.uri or self._advice(group, source):
                 continue
             for file in group.others or ():
@@ -209,9 +213,9 @@ class OtherFiles:
                     found += edits if text == snapshot.text else []
         return found
 
-    async def jump(self, snapshot: Snapshot) -> Jump | None:
+    async def jump(self, snapshot: Snapshot, causes: Sequence[Cause]) -> Jump | None:
         """Return the offer to go to the nearest file that has to change besides `snapshot`."""
-        for source, burst, group in await self._causes():
+        for source, burst, group in causes:
             files = [
                 file
                 for file in group.others or ()
@@ -234,9 +238,9 @@ class OtherFiles:
         renames = isinstance(group.cause, Renamed) and self._servers.serve(source.language)
         return RENAME_ADVICE if renames else ""
 
-    async def _causes(self) -> list[tuple[Snapshot, EditGroup, Group]]:
-        """Return the changes that other files may have to follow, the last one first, with the
-        document in which each was made."""
+    async def causes(self) -> list[Cause]:
+        """Return the changes that other files may have to follow, the last one first. The files are
+        looked up first; of a change for which that takes too long they may come later."""
         changes: list[tuple[Snapshot, Followed, EditGroup]] = []
         for document in self._documents if self._names is not None else ():
             snapshot = document.snapshot
@@ -244,7 +248,7 @@ class OtherFiles:
             if followed is not None and not snapshot.is_cell and snapshot.root and snapshot.path:
                 changes += [(snapshot, followed, burst) for burst in followed.bursts]
         changes.sort(key=lambda one: -one[2].at)
-        found: list[tuple[Snapshot, EditGroup, Group]] = []
+        found: list[Cause] = []
         for snapshot, followed, burst in changes:
             now = snapshot.text[burst.now.start : burst.now.end]
             if now == burst.before[burst.was.start : burst.was.end]:
@@ -257,8 +261,7 @@ class OtherFiles:
                     continue
                 if not group.is_searched:
                     await self._search(snapshot, burst, group)
-                if group.others:
-                    found.append((snapshot, burst, group))
+                found.append((snapshot, burst, group))
         return found
 
     async def _edits(

@@ -11,7 +11,7 @@ import asyncio
 import contextlib
 import importlib
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -26,6 +26,7 @@ from nearfield.features.documents import Document, DocumentChange, Documents, Pe
 from nearfield.features.feature import Feature
 from nearfield.features.idle import Activity, IdleScheduler
 from nearfield.features.status import IndexState
+from nearfield.features.workspace_context import name_facts
 from nearfield.features.workspace_context.prepared import PreparedSnippets
 from nearfield.features.workspace_context.recent_edits import RecentEdits
 from nearfield.features.workspace_context.snippets import (
@@ -42,6 +43,7 @@ from nearfield.tasks import run_task
 from nearfield.types import Reason, Snapshot, Snippet, SymbolLocation
 
 if TYPE_CHECKING:
+    from nearfield.index.interface import IndexReader
     from nearfield.index.search import Defined, Hit, Searcher
     from nearfield.index.service import Status as IndexStatus
     from nearfield.index.service import WorkspaceIndex
@@ -313,6 +315,38 @@ class Knowledge(Feature):
             return list(paths), list(dict.fromkeys(alike)), list(dict.fromkeys(importers))
 
         return nothing if index is None else await index.ask(named, nothing)
+
+    async def unknown(self, names: Collection[str], snapshot: Snapshot) -> frozenset[str]:
+        """Return those of `names` that no file in the folder of `snapshot` defines or refers to;
+        none while the index has not all files."""
+        return await self._of_all(snapshot, partial(name_facts.unknown, names=names))
+
+    async def widespread(self, names: Collection[str], snapshot: Snapshot) -> frozenset[str]:
+        """Return those of `names` that a large share of the files in the folder of `snapshot`
+        refers to; none while the index has not all files."""
+        return await self._of_all(snapshot, partial(name_facts.widespread, names=names))
+
+    async def defined_around(
+        self, places: Sequence[tuple[str, int]], snapshot: Snapshot
+    ) -> frozenset[str]:
+        """Return the names of the innermost definitions at rows (from 0) of files in the folder of
+        `snapshot`, which are named by their absolute paths; none while the index has not all
+        files."""
+        root = Path(snapshot.root or "")
+        inside = [
+            (Path(path).relative_to(root).as_posix(), row)
+            for path, row in places
+            if Path(path).is_relative_to(root)
+        ]
+        return await self._of_all(snapshot, partial(name_facts.defined_around, places=inside))
+
+    async def _of_all(
+        self, snapshot: Snapshot, question: Callable[[IndexReader], frozenset[str]]
+    ) -> frozenset[str]:
+        index = self._index_of(snapshot)
+        if index is None or not self.has_all(snapshot):
+            return frozenset()
+        return await index.ask(lambda searcher: question(searcher.reader), frozenset[str]())
 
     def has_all(self, snapshot: Snapshot) -> bool:
         """Return whether the index of the folder of `snapshot` has all its files by now."""

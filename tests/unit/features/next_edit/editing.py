@@ -11,6 +11,7 @@ from nearfield.features.cursor import Cursor
 from nearfield.features.documents import DocumentChange, Documents
 from nearfield.features.idle import IdleScheduler
 from nearfield.features.next_edit.edits import NextEdit, NextEdits
+from nearfield.features.next_edit.project_names import IndexedNames
 from nearfield.features.trace import TraceLog
 from nearfield.syntax.languages import language_for
 from nearfield.syntax.parser import Parsed, parse
@@ -32,9 +33,10 @@ def next_edits(
     documents: Documents,
     clock: Callable[[], float] = time.monotonic,
     traces: TraceLog | None = None,
+    facts: IndexedNames | None = None,
 ) -> NextEdits:
     """Return the feature over `documents`, without a model."""
-    return NextEdits(documents, cursor_of, IdleScheduler(), clock=clock, traces=traces)
+    return NextEdits(documents, cursor_of, IdleScheduler(), clock, traces, facts=facts)
 
 
 class Typist:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from nearfield.features.next_edit.edit_prompt import Hunk
 from nearfield.features.next_edit.gate import EditProposal, judge
+from nearfield.features.next_edit.project_names import new_calls
 from nearfield.syntax.languages import language_for
 from nearfield.syntax.parser import parse
 from nearfield.types import Reason, Span
@@ -154,6 +157,90 @@ def test_lines_that_the_recent_edit_makes_useless_may_go() -> None:
     hunk = Hunk("m.py", "def high_of(box):\n    return box", "")
     found = judge(proposal("    unused = high_of(box)\n", "", hunks=(hunk,), text=text))
     assert found.edit is not None
+
+
+INNER = """\
+def total(orders):
+    found = 0
+    for order in orders:
+        found += order.price
+    return found
+
+
+def first():
+    return 1
+
+
+def show(orders):
+    print("sum", total(orders))
+    return orders[0]
+"""
+BODY = Hunk("m.py", "        found += order.cost", "        found += order.price")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "hunk", "edited", "shared"),
+    [
+        # In a line with the definition that the recent edit is in, which its lines do not name.
+        ('"sum", total', '"prices", total', BODY, (), ()),
+        # With one that an edit of another document was in.
+        ("return orders[0]", "return orders[0].first()", BODY, ("orders",), ()),
+        # In lines that share only a name that the edit did not change: the index decides.
+        ("return orders[0]", "return orders[1]", Hunk("m.py", "", "log(orders)"), (), ()),
+        ("return orders[0]", "return orders[1]", Hunk("m.py", "a(orders)", "b(orders)"), (),
+         ("orders",)),
+    ],
+)  # fmt: skip
+def test_what_connects_an_edit_with_the_recent_ones(
+    old: str, new: str, hunk: Hunk, edited: tuple[str, ...], shared: tuple[str, ...]
+) -> None:
+    asked = proposal(old, new, hunks=(hunk,), states=(), text=INNER)
+    found = judge(replace(asked, edited=frozenset(edited)))
+    assert found.edit is not None
+    assert found.shared == frozenset(shared)
+
+
+def test_an_edit_beside_another_definition_has_nothing_to_do_with_it() -> None:
+    found = judge(proposal("return 1", "return 2", hunks=(BODY,), states=(), text=INNER))
+    assert found.reasons == (Reason.UNRELATED,)
+
+
+@pytest.mark.parametrize(
+    ("language", "text", "new", "calls"),
+    [
+        ("python", "x = 1\n", "x = made(1)\n", {"made"}),
+        ("python", "x = 1\n", "x = Made(other(1))\n", {"Made", "other"}),
+        # Members, the language's own, what the document has, and what the edit itself defines.
+        ("python", "x = 1\n", "x = y.made(int(1))\n", set()),
+        ("python", "from m import made\nx = 1\n", "from m import made\nx = made(1)\n", set()),
+        ("python", "x = 1\n", "def made(): ...\nx = made()\n", set()),
+        ("python", "x = 1\n", "made = lambda: 1\nx = made()\n", set()),
+        ("python", "x = 1\n", "x = (made(1) for made in ())\n", set()),
+        ("python", "x = 1\n", "if (x and not (x or x)): pass\n", set()),
+        ("python", "x = 1\n", "x = 'made(1)'  # other(1)\n", set()),
+        # The recent edits have it, or an import may bring it.
+        ("python", "x = 1\n", "x = earlier(1)\n", set()),
+        ("python", "from m import *\nx = 1\n", "from m import *\nx = made(1)\n", set()),
+        ("typescript", "let x = 1;\n", "let x = made(parseInt('1'));\n", {"made"}),
+        ("go", "package p\nvar x = 1\n", 'package p\nvar x = made(len(""))\n', {"made"}),
+        ("rust", "const X: u8 = 1;\n", "const X: u8 = made(1);\n", {"made"}),
+        ("rust", "use a::*;\nconst X: u8 = 1;\n", "use a::*;\nconst X: u8 = made(1);\n", set()),
+        ("rust", "fn f() {}\n", "fn f() { g!(1); if (1 == 1) {} }\n", set()),
+        ("yaml", "x: 1\n", "x: made(1)\n", set()),
+    ],
+)
+def test_names_that_an_edit_calls_and_nothing_in_its_document_knows(
+    language: str, text: str, new: str, calls: set[str]
+) -> None:
+    row = language_for(language)
+    assert row is not None
+    hunk = Hunk("m", "x = earlier(2)", "x = 2")
+    cursor = len(text) - 1
+    asked = EditProposal(text, Span(0, len(text)), cursor, new, (hunk,), (), parse(row, text))
+    parsed = parse(row, new)
+    assert parsed is not None
+    assert new_calls(parsed, Span(0, len(new)), text, (hunk,)) == calls
+    assert judge(asked).calls in (calls, frozenset())
 
 
 @pytest.mark.parametrize("where", ["first", "last", "all"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import pytest
@@ -10,11 +11,22 @@ from tests.unit.features.next_edit.editing import Typist, next_edits
 
 from nearfield.config.folders import FolderConfigs
 from nearfield.config.schema import Config, ProviderSettings
+from nearfield.features.next_edit.edit_prompt import Hunk
 from nearfield.features.next_edit.edits import NextEdit
+from nearfield.features.next_edit.project_names import IndexedNames, edited_definitions
 from nearfield.features.trace import TraceLog
 from nearfield.providers.scripted import Scripted
 from nearfield.routing.router import Router
-from nearfield.types import EditForm, EditRequest, Health, HealthState, Priority, Reason, Surface
+from nearfield.types import (
+    EditForm,
+    EditRequest,
+    Health,
+    HealthState,
+    Priority,
+    Reason,
+    Snapshot,
+    Surface,
+)
 
 CODE = """\
 class Box {
@@ -36,13 +48,16 @@ class Session:
         form: str = "sweep",
         text: str = CODE,
         language: str = "rust",
+        index: IndexedNames | None = None,
     ) -> None:
         options: dict[str, Any] = {"answers": list(answers), "edit_form": form}
         self.model = Scripted("fake", ProviderSettings(kind="scripted", options=options))
         self.traces = TraceLog()
         self.typist = Typist(text, language)
         self.typist.clock = lambda: 0.0
-        self.typist.edits = next_edits(self.typist.documents, self.typist.clock, self.traces)
+        self.typist.edits = next_edits(
+            self.typist.documents, self.typist.clock, self.traces, facts=index
+        )
         config = FolderConfigs(Config())
         self.edits = self.typist.edits
         self.edits.configure(config, Router(config, {"fake": self.model}))
@@ -109,6 +124,100 @@ async def test_a_second_request_for_the_same_text_asks_no_model() -> None:
     assert await session.offered() == first
     assert await session.offered(seconds=0.0) == first
     assert len(session.model.calls) == 1
+
+
+class IndexWith:
+    """An index that answers after `seconds`."""
+
+    def __init__(self, seconds: float = 0.0, **facts: set[str]) -> None:
+        self.seconds = seconds
+        self.facts = facts
+        self.asked: list[str] = []
+
+    async def _answer(self, kind: str, about: Collection[str]) -> frozenset[str]:
+        self.asked += about
+        await asyncio.sleep(self.seconds)
+        return frozenset(self.facts.get(kind, set()))
+
+    async def unknown(self, names: Collection[str], snapshot: Snapshot) -> frozenset[str]:
+        return (await self._answer("unknown", names)) & frozenset(names)
+
+    async def widespread(self, names: Collection[str], snapshot: Snapshot) -> frozenset[str]:
+        return (await self._answer("widespread", names)) & frozenset(names)
+
+    async def defined_around(
+        self, places: Sequence[tuple[str, int]], snapshot: Snapshot
+    ) -> frozenset[str]:
+        return await self._answer("around", [f"{path}:{row}" for path, row in places])
+
+
+LOADS = """\
+def load(path):
+    return open(path)
+
+
+def first():
+    return 1
+
+
+def show(path):
+    print("at", path)
+    return path
+"""
+
+
+def proposing(line: str) -> dict[str, Any]:
+    """An answer that makes `line` of the one with "at"."""
+    return {"match": r"updated/a:\d+:\d+\n", "text": f"    {line}\n    return path\n"}
+
+
+NAMED = proposing('print("at", path.name)')
+MADE_UP = proposing('print("at", shortened(path))')
+SHOWN = (Reason.SHOWN, "")
+UNKNOWN = (Reason.UNKNOWN_NAME, "unknown_name")
+UNRELATED = (Reason.UNRELATED, "unrelated")
+
+
+@pytest.mark.parametrize(
+    ("answer", "index", "reason", "asked"),
+    [
+        # Nothing defines the function that is called.
+        (MADE_UP, IndexWith(unknown={"shortened"}), UNKNOWN, ["shortened"]),
+        (MADE_UP, IndexWith(), SHOWN, ["shortened", "path"]),
+        # `path` alone connects it with the edit, and is in every other file.
+        (NAMED, IndexWith(widespread={"path"}), UNRELATED, ["path"]),
+        (NAMED, IndexWith(), SHOWN, ["path"]),
+        # An index that is busy, or not there, speaks against nothing.
+        (MADE_UP, IndexWith(60.0, unknown={"shortened"}), SHOWN, ["shortened"]),
+        (MADE_UP, None, SHOWN, []),
+        # What the change itself says needs no index.
+        (proposing('print("at", load(path))'), IndexWith(widespread={"path"}), SHOWN, []),
+    ],
+)
+async def test_the_index_may_object_to_a_proposal(
+    answer: dict[str, Any],
+    index: IndexWith | None,
+    reason: tuple[Reason, str],
+    asked: list[str],
+) -> None:
+    session = Session(answer, index=index, text=LOADS, language="python")
+    at = session.typist.text.index("path)\n\n") + len("path")
+    session.typist.edit(at, at, ', "rb"')
+    offer = await session.offered('    print("at"')
+    assert session.reasons == [reason]
+    assert (offer is not None) == (reason is SHOWN)
+    assert (index.asked if index is not None else []) == asked
+
+
+async def test_the_definition_that_an_edit_of_another_document_was_in_explains_an_edit() -> None:
+    here, other = (Snapshot(f"file:///w/{one}.py", "python", 1, "", f"/w/{one}.py", "/w")
+                   for one in ("here", "other"))  # fmt: skip
+    hunks = [(here, Hunk("here.py", "a", "b", 4)), (other, Hunk("other.py", "a", "b", 7))]
+    index = IndexWith(around={"total"})
+    assert await edited_definitions(index, here, hunks) == {"total"}
+    assert index.asked == ["/w/other.py:6"]
+    assert await edited_definitions(IndexWith(60.0, around={"total"}), here, hunks) == set()
+    assert await edited_definitions(None, here, hunks) == set()
 
 
 @pytest.mark.parametrize("how", ["no edit", "no model", "no form", "disabled", "a marker"])
