@@ -20,7 +20,7 @@ import sys
 import tempfile
 import zlib
 from collections import Counter
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -30,20 +30,17 @@ from simulated_clock import Loop  # isort: skip: before what reads a clock
 
 import msgspec
 from sessions import Edit, Kind, Look, Move, Open, Pause, Session
+from simulated_engine import SimulatedEngine, SimulatedScheduler, Speed
 from sources import SOURCES, fetch
 
 from nearfield.catalog.templates import fim_template
 from nearfield.config.schema import Config
-from nearfield.engine.client import EngineState, EngineStatus
-from nearfield.engine.frames import Done, Event, Generate, JobFailed, ModelLoaded, Started
+from nearfield.engine.frames import Done, Generate
 from nearfield.engine.job import Job
 from nearfield.engine.kv_cache import Sequence, SequenceTable
-from nearfield.engine.lane import Abort
-from nearfield.engine.rates import Rates
-from nearfield.engine.scheduler import Scheduler
 from nearfield.features.service import Service
 from nearfield.providers.embedded import Embedded
-from nearfield.types import CompletionRequest, Priority, Snapshot, Span, Surface, TokenTotals
+from nearfield.types import CompletionRequest, Priority, Snapshot, Span, Surface
 from nearfield.types import Edit as TextEdit
 
 PACKAGES = Path(".venv/bench-sources")
@@ -97,7 +94,7 @@ class FakeLane:
         """See `Lane`."""
         target.tokens[:], target.whole = source.tokens, source.whole
 
-    def decode(self, sequence: Sequence, tokens: list[int]) -> None:
+    def decode(self, sequence: Sequence, tokens: list[int], *, outputs: int = 1) -> None:
         """See `Lane`."""
         sequence.tokens.extend(tokens)
 
@@ -108,7 +105,9 @@ class Answer:
     def __init__(self, tokens: list[int]) -> None:
         self._tokens = iter([*tokens, END])
 
-    def pick(self, lane: object, allowed: object, banned: object = ()) -> tuple[int, float]:
+    def pick(
+        self, lane: object, allowed: object, banned: object = (), row: int = -1
+    ) -> tuple[int, float]:
         """See `Sampler`."""
         return next(self._tokens, END), -0.05
 
@@ -116,117 +115,23 @@ class Answer:
         """See `Sampler`."""
 
 
-class FakeScheduler(Scheduler):
-    """The worker's scheduler, with answers from `answer`."""
-
-    answer: Callable[[], str]
-
-    def next_job(self) -> Job | None:
-        """Return the job that the next step advances."""
-        return min(self._jobs.values(), key=lambda j: (j.spec.priority, j.arrival), default=None)
-
-    def _sampler(self, spec: Generate) -> Any:
-        return Answer(self._model.tokenize(self.answer()))
+class FakeScheduler(SimulatedScheduler):
+    """The worker's scheduler, for answers that do not begin with the healed token."""
 
     def _begin(self, job: Job) -> None:
         super()._begin(job)
-        job.output.owed = b""  # the answer is without the healed token
+        job.output.owed = b""
 
 
-class FakeEngine:
-    """The client's side, with the scheduler in the same event loop."""
+def fake_engine(answer: Callable[[], str]) -> SimulatedEngine:
+    """Return an engine that writes what `answer` says."""
+    model = FakeModel()
 
-    idle_seconds = 0.0
+    def sampler(spec: Generate) -> Answer:
+        return Answer(model.tokenize(answer()))
 
-    def __init__(self, answer: Callable[[], str]) -> None:
-        self.spent = {kind: TokenTotals() for kind in Priority}
-        self.count: Callable[[Priority, Done], None] = lambda kind, done: None
-        self._model, self._lane = FakeModel(), FakeLane()
-        rates = Rates(PREFILL_RATE, DECODE_RATE)
-        lane: Any = self._lane
-        model: Any = self._model
-        self._scheduler = FakeScheduler(model, lambda _: lane, rates, Abort(), self._send)
-        self._scheduler.answer = answer
-        self._events: dict[int, asyncio.Queue[Event]] = {}
-        self._kinds: dict[int, Priority] = {}
-        self._wake, self._abort, self._running = asyncio.Event(), asyncio.Event(), 0
-        self._work: asyncio.Task[None] | None = None
-        info = ModelLoaded(
-            name="words", context_train=32768, document_tokens=SEQUENCE_TOKENS,
-            documents=SEQUENCES, layers=1, vocabulary=1, bytes=1, fim=[""] * 5,
-            chat_template=False, tools=False, load_ms=0.0,
-            prefill_rate=PREFILL_RATE, decode_rate=DECODE_RATE,
-        )  # fmt: skip
-        self._info = info
-        self.status = EngineStatus(EngineState.READY, "words", None, info, Started("1", "", False))
-
-    async def ready(self, deadline: float | None = None) -> ModelLoaded:
-        """See `Engine`."""
-        return self._info
-
-    async def stop(self) -> None:
-        """See `Engine`."""
-        if self._work is not None:
-            self._work.cancel()
-
-    async def generate(self, spec: Generate, deadline: float | None = None) -> AsyncGenerator[Any]:
-        """See `Engine`."""
-        if self._work is None:
-            self._work = asyncio.create_task(self._run())
-        id = len(self._kinds) + 1
-        self._kinds[id] = Priority(spec.priority)
-        if self._running and Priority(spec.priority) < self._kinds[self._running]:
-            self._abort.set()  # a step that is preempted leaves no tokens
-        events = self._events[id] = asyncio.Queue()
-        self._scheduler.add(msgspec.structs.replace(spec, id=id))
-        self._wake.set()
-        event: Event | None = None
-        try:
-            while not isinstance(event, Done):
-                event = await events.get()
-                assert not isinstance(event, JobFailed), event.message
-                yield event
-        finally:
-            if not isinstance(event, Done):
-                if self._running == id:
-                    self._abort.set()
-                self._scheduler.cancel(id)
-
-    async def save(self, document: str, path: str, variants: object) -> int:
-        """Keep nothing."""
-        return 0
-
-    async def restore(self, document: str, path: str) -> int:
-        """Restore nothing."""
-        return 0
-
-    async def _run(self) -> None:
-        while True:
-            while self._scheduler.idle:
-                self._wake.clear()
-                await self._wake.wait()
-            job = self._scheduler.next_job()
-            assert job is not None
-            seconds, self._running = self._seconds(job), job.spec.id
-            self._abort.clear()
-            try:
-                async with asyncio.timeout(seconds):
-                    await self._abort.wait()
-            except TimeoutError:
-                if self._scheduler.next_job() is job:
-                    self._scheduler.step()
-
-    def _seconds(self, job: Job) -> float:
-        """Return how long the next step of `job` takes."""
-        if not job.todo or job.late:
-            return 0.0
-        return 1 / DECODE_RATE if job.generated else len(job.todo[:CHUNK]) / PREFILL_RATE
-
-    def _send(self, event: Event) -> None:
-        if isinstance(event, Done):
-            self.count(self._kinds[event.id], event)
-        id: int = getattr(event, "id", 0)
-        self._events[id].put_nowait(event)
+    speed = Speed(PREFILL_RATE, DECODE_RATE)
+    return SimulatedEngine(model, FakeLane(), sampler, speed, FakeScheduler)
 
 
 class Person:
@@ -240,7 +145,7 @@ class Person:
         self._rest, self._kind, self._version, self._requests = "", Kind.COLD, 0, 0
         self._texts: dict[str, str] = {}
         self._pending: tuple[asyncio.Task[Any], str, int] | None = None
-        engine: Any = FakeEngine(self._answer)
+        engine: Any = fake_engine(self._answer)
         engine.count = self._count
         self.provider = Embedded(
             engine, model="words", path=Path("words.gguf"), template=fim_template("qwen")

@@ -11,14 +11,21 @@ from typing import Any
 
 
 class SimulatedClock:
-    """The clock of this process."""
+    """The clock of this process. `worked` are the seconds that steps were given which pass in none:
+    a stopwatch counts them, a deadline does not."""
 
     now = 1000.0
+    worked = 0.0
 
     @classmethod
     def read(cls) -> float:
         """Return the simulated seconds."""
         return cls.now
+
+    @classmethod
+    def stopwatch(cls) -> float:
+        """Return the simulated seconds with those worked."""
+        return cls.now + cls.worked
 
 
 class Selector(selectors.DefaultSelector):
@@ -48,5 +55,5 @@ async def in_this_thread(function: Callable[..., Any], *args: Any, **named: Any)
     return functools.partial(function, *args, **named)()
 
 
-time.monotonic = time.perf_counter = SimulatedClock.read
+time.monotonic, time.perf_counter = SimulatedClock.read, SimulatedClock.stopwatch
 asyncio.to_thread = in_this_thread
