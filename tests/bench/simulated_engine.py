@@ -33,6 +33,10 @@ class Speed:
     decode: float
     batch_s: float = 0.0
 
+    def times(self, factor: float) -> Speed:
+        """Return the speed of a machine that is `factor` times as fast."""
+        return Speed(self.prefill * factor, self.decode * factor, self.batch_s / factor)
+
     def evaluation(self, tokens: int) -> float:
         """Return the seconds that a batch of a prompt takes."""
         return self.batch_s + tokens / self.prefill
