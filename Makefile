@@ -1,7 +1,7 @@
 # Everything that a person or a machine does here. Each target does the set-up that it needs and can
 # be interrupted and repeated. `make PYTHON=python3.12 ...` chooses the interpreter.
 
-.PHONY: help setup models demo check static docs coverage catalogue lock test bench vscode format clean
+.PHONY: help setup models demo check static docs coverage catalogue lock test bench vscode panel format clean
 .DEFAULT_GOAL := help
 
 BIN := .venv/bin
@@ -64,6 +64,7 @@ test: setup static ## Run every check
 	@echo "== unit tests" && CI=1 $(BIN)/python -m pytest -q -n auto tests/unit
 	@$(MAKE) --no-print-directory models
 	@echo "== vocabularies" && $(BIN)/python tests/engine/vocabularies.py
+	@echo "== panel" && scripts/check-panel
 	@echo "== VS Code extension" && scripts/check-vscode
 	@echo "== Neovim plugin" && scripts/check-neovim
 	@emacs --batch --eval "(require 'eglot)" 2>/dev/null || scripts/install-packages emacs-nox elpa-eglot
@@ -85,11 +86,15 @@ bench: models ## Measure, as tests/bench/RESULTS.md reports it
 vscode: setup ## Pack the VS Code extension as editors/vscode/nearfield.vsix
 	@scripts/setup-vscode build && scripts/package-vscode
 
+panel: setup ## Build the control panel's page from panel/src
+	@scripts/check-panel --write
+
 format: setup ## Format the code
 	@$(BIN)/ruff format . && $(BIN)/ruff check --fix .
 	@$(BIN)/python editors/vscode/scripts/settings.py
 	@scripts/check-neovim --write
+	@scripts/check-panel --write
 
 clean: ## Remove what was built here (fetched models stay in your cache)
-	rm -rf editors/vscode/node_modules editors/vscode/dist editors/vscode/server editors/vscode/nearfield.vsix
+	rm -rf panel/node_modules panel/build editors/vscode/node_modules editors/vscode/dist editors/vscode/server editors/vscode/nearfield.vsix
 	rm -rf .venv .pytest_cache .ruff_cache .hypothesis .import_linter_cache build dist
