@@ -28,6 +28,7 @@
     │   │   └── MayNotLeave         this file never leaves
     │   └── Unsupported             this provider cannot do that at all
     ├── NoProvider                  every candidate failed or none is configured
+    ├── RequestStopped              the user has stopped the request
     └── EditRefused                 an action produced no edit that can be trusted
 
 Every message says what happened; `hint` says what to do next. Neither may contain code from a
@@ -179,6 +180,10 @@ class NoProvider(NearfieldError):
     ) -> None:
         super().__init__(message, hint)
         self.causes = causes
+
+
+class RequestStopped(NearfieldError):
+    """The user has stopped the request."""
 
 
 class EditRefused(NearfieldError):

@@ -604,6 +604,7 @@ class Reason(StrEnum):
     LOST = "lost"
     # The request was obsolete.
     CANCELLED = "cancelled"
+    STOPPED = "stopped"
     SUPERSEDED = "superseded"
     STALE = "stale"
     LATE = "late"
@@ -643,7 +644,9 @@ class Reason(StrEnum):
     ERROR = "error"
 
 
-GIVEN_UP = frozenset({Reason.CANCELLED, Reason.SUPERSEDED, Reason.STALE, Reason.LATE})
+GIVEN_UP = frozenset(
+    {Reason.CANCELLED, Reason.STOPPED, Reason.SUPERSEDED, Reason.STALE, Reason.LATE}
+)
 """Reasons of requests that became obsolete."""
 
 

@@ -75,6 +75,7 @@ COMMANDS_WITH_DATA: dict[str, tuple[str, ...]] = {
     "ask": ("ask", EVIL),
     "acp": ("acp",),
     "mcp": ("mcp",),
+    "panel": ("panel", "--no-open", "--port", EVIL),
     "chat": ("chat", "--no-tools"),
     "chats list": ("chats", "list", "--all"),
     "chats export": ("chats", "export", EVIL),

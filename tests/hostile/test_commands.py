@@ -33,6 +33,7 @@ ARGUMENTS: dict[str, Arguments] = {
     "serve": lambda file: ["serve"],
     "acp": lambda file: ["acp"],
     "mcp": lambda file: ["mcp"],
+    "panel": lambda file: ["panel", "--no-open", "--port", f"x{file}"],
     "complete": lambda file: ["complete", f"{file}:1:1", "--explain"],
     "explain": lambda file: ["explain", f"{file}:1:5"],
     "review": lambda file: ["review", file],

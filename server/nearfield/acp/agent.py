@@ -56,6 +56,7 @@ from nearfield.config.folders import FolderConfigs
 from nearfield.config.load import load_folders
 from nearfield.features.next_edit.edits import NextEdit
 from nearfield.features.next_edit.other_files import Jump
+from nearfield.features.running.listener import ServerListener
 from nearfield.features.service import Service
 from nearfield.files.uris import uri_of
 from nearfield.lsp import positions, settings_watch
@@ -104,6 +105,8 @@ class Agent:
         self._service: Service | None = None
         self._starting = asyncio.Lock()
         self._watching: asyncio.Task[None] | None = None
+        self._listener: ServerListener | None = None
+        self._client = ""
         self._encoding = positions.UTF16
         self._can = ClientCapabilities()
         self._is_enabled = False
@@ -125,6 +128,7 @@ class Agent:
     ) -> InitializeResponse:
         """Say what is offered; next edits only where the settings turn them on."""
         self._can = client_capabilities or ClientCapabilities()
+        self._client = client_info.name if client_info else ""
         wanted = self._can.position_encodings or ()
         self._encoding = next((one for one in wanted if one in ENCODINGS), positions.UTF16)
         user, _folders = await asyncio.to_thread(load_folders, (), None)
@@ -188,6 +192,8 @@ class Agent:
         if self.chats is not None:
             await self.chats.aclose()
         await stop_task(self._watching)
+        if self._listener is not None:
+            await self._listener.aclose()
         if self._service is not None:
             await self._service.aclose()
 
@@ -223,6 +229,8 @@ class Agent:
         service.workspace = folder
         service.knowledge.folders(self._documents.roots)
         await service.start()
+        self._listener = ServerListener(service)
+        self._listener.begin("agent", self._client, lambda: self._documents.roots)
         self._documents.follow(service)
         self._watching = run_task(
             settings_watch.watch(lambda: self._documents.roots, self._follow, self.active),

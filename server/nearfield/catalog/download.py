@@ -19,9 +19,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import filelock
+import msgspec
 
 from nearfield.catalog import wheels
-from nearfield.catalog.disk import CachedFile, VerifiedFile
+from nearfield.catalog.disk import CachedFile, VerifiedFile, hash_file
 from nearfield.catalog.gguf import require_whole
 from nearfield.catalog.hub import Hub, HubFile
 from nearfield.catalog.models import (
@@ -36,6 +37,7 @@ from nearfield.catalog.partial_file import (
     ContentHash,
     Expected,
     FreeBytes,
+    Journal,
     PartialFile,
     Progress,
     PullStep,
@@ -278,6 +280,43 @@ def _adopt(target: CachedFile, remote: HubFile, progress: Progress) -> bool:
     source = known.source if known and known.sha256 == content.sha256 else "found on disk"
     target.remember(VerifiedFile.of(path, content.sha256, source=source, commit=remote.commit))
     return True
+
+
+def verify(catalog: Catalog, name: str) -> Path:
+    """Hash the model's files again, whatever was known of them, and return the first one. Blocks.
+
+    Raises `UnknownModel`, `DownloadFailed` when it is not here, and `HashMismatch`.
+    """
+    entry = catalog.get(name)
+    known = [(cached, cached.verified()) for cached in catalog.cached_files(entry)]
+    for cached, record in known:
+        if record is not None and cached.file.is_file():
+            found = hash_file(cached.file)
+            if found != record.sha256:
+                raise HashMismatch(
+                    f"{cached.file} has changed since it came: its SHA-256 is {found}, not"
+                    f" {record.sha256}.",
+                    f"Run `nearfield models remove {name}`, then `nearfield models pull {name}`.",
+                )
+    path = catalog.local_path(name)
+    if path is None:
+        raise DownloadFailed(
+            f"{name} is not on this machine.", f"Run `nearfield models pull {name}`."
+        )
+    if entry.sha256 and (found := hash_file(path)) != entry.sha256:
+        raise HashMismatch(f"{path} has the SHA-256 {found}, the catalogue {entry.sha256}.")
+    return path
+
+
+def partial(catalog: Catalog, name: str) -> tuple[int, int] | None:
+    """Return the bytes that an interrupted pull of the model has left, and those of the whole file;
+    None where there are none."""
+    target = catalog.cached_file(catalog.get(name))
+    try:
+        journal = msgspec.json.decode(target.journal.read_bytes(), type=Journal)
+        return target.part.stat().st_size, journal.expected.bytes
+    except (OSError, msgspec.DecodeError):
+        return None
 
 
 def remove(catalog: Catalog, name: str) -> int:

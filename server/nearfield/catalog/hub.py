@@ -66,6 +66,7 @@ class _TreeFile(msgspec.Struct):
     """A file in the hub's list of a repository."""
 
     path: str
+    size: int = 0
 
 
 class _Card(msgspec.Struct):
@@ -73,6 +74,48 @@ class _Card(msgspec.Struct):
 
     licence: str = msgspec.field(default="", name="license")
     licence_name: str = msgspec.field(default="", name="license_name")
+
+
+@dataclass(frozen=True, slots=True)
+class FoundRepository:
+    """A repository that a search has found."""
+
+    repo: str
+    downloads: int
+    likes: int
+    licence: str
+    updated: str
+    is_gated: bool
+
+
+@dataclass(frozen=True, slots=True)
+class PublishedFile:
+    """A GGUF file of a repository, and its size."""
+
+    file: str
+    bytes: int
+
+
+class _FoundModel(msgspec.Struct):
+    """A repository in the hub's answer to a search."""
+
+    id: str
+    downloads: int = 0
+    likes: int = 0
+    tags: list[str] = msgspec.field(default_factory=list[str])
+    updated: str = msgspec.field(default="", name="lastModified")
+    gated: bool | str = False
+
+    def found(self) -> FoundRepository:
+        named = (tag.partition(":")[2] for tag in self.tags if tag.startswith("license:"))
+        return FoundRepository(
+            self.id,
+            self.downloads,
+            self.likes,
+            next(named, ""),
+            self.updated,
+            bool(self.gated),
+        )
 
 
 class _ModelPage(msgspec.Struct):
@@ -146,6 +189,25 @@ class Hub:
         card = self._described(HubSource(repo, ""), _ModelPage).card
         return card.licence_name or card.licence
 
+    def search(self, text: str, limit: int = 20) -> list[FoundRepository]:
+        """Return repositories with GGUF files that the hub finds for `text`, which is sent to it,
+        the most used first. Raises `DownloadFailed`."""
+        wanted = {"search": text, "filter": "gguf", "sort": "downloads", "limit": str(limit)}
+        with self._errors():
+            response = self._client.get(
+                f"{self._address}/api/models", params={**wanted, "full": "true"}
+            )
+        if not response.is_success:
+            raise DownloadFailed(f"{self.endpoint} answered {response.status_code}.")
+        found = self._decoded(response, list[_FoundModel])
+        return [one.found() for one in found[:limit]]
+
+    def files(self, repo: str) -> list[PublishedFile]:
+        """Return the GGUF files of a repository. Raises `DownloadFailed`."""
+        source = HubSource(repo, "")
+        found = self._described(source, list[_TreeFile], "/tree/main?recursive=true")
+        return [PublishedFile(one.path, one.size) for one in found if one.path.endswith(".gguf")]
+
     def _named(self, source: HubSource) -> HubSource:
         """Return the source with the only name that its pattern matches. Raises
         `DownloadFailed`."""
@@ -166,6 +228,9 @@ class Hub:
         with self._errors():
             response = self._client.get(f"{self._address}/api/models/{quote(source.repo)}{part}")
         _check_status(response, source, self.endpoint)
+        return self._decoded(response, kind)
+
+    def _decoded(self, response: httpx.Response, kind: type[T]) -> T:
         try:
             return msgspec.json.decode(response.content, type=kind)
         except msgspec.DecodeError as error:

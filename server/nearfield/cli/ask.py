@@ -13,9 +13,10 @@ import typer
 from nearfield.cli.named import named_text
 from nearfield.cli.opening import begin_log, settings_of
 from nearfield.cli.output import ExitCode, ask_choice, emit, fail, print_json, say
-from nearfield.cli.serving import load_model, routed, work_shown
+from nearfield.cli.serving import load_model, work_shown
 from nearfield.coerce import NotJson, loads
 from nearfield.errors import NoProvider
+from nearfield.features.routed import routed
 from nearfield.terminal import answers_on_terminal, say_piece
 
 if TYPE_CHECKING:
@@ -25,8 +26,6 @@ if TYPE_CHECKING:
     from nearfield.routing.request_context import Offer, RequestContext
     from nearfield.routing.router import Router
     from nearfield.types import ChatRequest, Usage
-
-SYSTEM = "You help a programmer. Answer shortly and exactly."
 
 
 @dataclass(slots=True)
@@ -113,36 +112,9 @@ def context_of(task: str, workspace: Path, files: list[Path], once: str) -> Requ
     )
 
 
-def request_of(
-    said: str,
-    context: RequestContext,
-    schema: dict[str, Any] | None,
-    max_tokens: int,
-    room: int,
-) -> tuple[ChatRequest, RequestContext]:
-    """Return the question with its files as far as they fit in `room` tokens, and the context with
-    the pieces that are shown."""
-    from nearfield.features.excerpt import excerpt
-    from nearfield.features.room import file_chars
-    from nearfield.routing.request_context import Source
-    from nearfield.types import ChatRequest, Message, Role
-
-    shown = ""
-    sources: list[Source] = []
-    most = file_chars(room, len(context.sources))
-    for source in context.sources:
-        name = Path(source.path).name
-        found = excerpt(source.text, source.path, said, most)
-        if found.note:
-            say(f"note: {name}: {found.note}.")
-        text = "".join(piece.text for piece in found.pieces)
-        shown += f"\n\n{name}:\n```\n{text}\n```"
-        sources += [
-            Source(source.path, piece.span, piece.text) for piece in found.pieces if piece.span
-        ]
-    messages = (Message(Role.SYSTEM, SYSTEM), Message(Role.USER, said + shown))
-    request = ChatRequest(messages, schema=schema, max_tokens=max_tokens)
-    return request, replace(context, sources=tuple(sources))
+def say_excerpt(name: str, note: str) -> None:
+    """Say which part of a file is shown."""
+    say(f"note: {name}: {note}.")
 
 
 def question_text(question: str) -> str:
@@ -204,6 +176,7 @@ async def _ask(
     thinks: bool,
 ) -> Answer:
     from nearfield.features import assemble
+    from nearfield.features.question import question_of
     from nearfield.features.room import room
     from nearfield.routing.roles import usual_role
 
@@ -211,7 +184,7 @@ async def _ask(
         assemble.begin(built)
         asked = role or usual_role(loaded.config, context.task)
         size = room(router, loaded.config, asked, context.workspace, max_tokens)
-        request, context = request_of(said, context, schema, max_tokens, size)
+        request, context = question_of(said, context, size, max_tokens, schema, say_excerpt)
         with work_shown():
             if request.schema is not None:
                 return await _structured(router, request, context, role)

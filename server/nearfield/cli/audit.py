@@ -169,27 +169,12 @@ def prune(
 
 def as_row(entry: LedgerEntry, full: bool = False) -> dict[str, Any]:
     """An entry as programs read it; `full` with the hash and, where it was kept, the text."""
-    sending = entry.sending
-    row: dict[str, Any] = {
-        "id": entry.id,
-        "time": moment(entry.at),
-        "workspace": sending.workspace,
-        "provider": sending.provider,
-        "model": sending.model,
-        "destination": sending.destination,
-        "task": sending.task,
-        "files": [{"path": path, "start": start, "end": end} for path, start, end in sending.files],
-        "bytes": sending.bytes,
-        "redactions": dict(sending.redactions),
-        "tokens_in": entry.tokens_in,
-        "tokens_out": entry.tokens_out,
-        "price": dollars(entry.price),
-        "outcome": entry.outcome,
-    }
+    row = entry.row(full)
+    number, at = row.pop("id"), row.pop("at")
+    row |= {"price": dollars(entry.price)}
     if full:
-        row["sha256"] = sending.digest
-        row["content"] = sending.content or "not kept; see privacy.keep_sent"
-    return row
+        row["content"] = row["content"] or "not kept; see privacy.keep_sent"
+    return {"id": number, "time": moment(at), **row}
 
 
 def _written(value: Any) -> str:

@@ -2,29 +2,18 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, NamedTuple
+from typing import TYPE_CHECKING, Annotated
 
-import msgspec
 import typer
 
-from nearfield.cli.output import ExitCode, emit, fail, print_json, say
+from nearfield.cli.output import ExitCode, emit, print_json, say
+
+if TYPE_CHECKING:
+    from nearfield.features.settings import SettingRow
 
 app = typer.Typer(no_args_is_help=True, help="Show the settings, and where they come from.")
-
-HIDDEN = "(hidden)"
-NOT_SET = "not set; you choose the name"
-
-
-class Row(NamedTuple):
-    """A setting in force, as it may be seen."""
-
-    key: tuple[str, ...]
-    value: Any
-    source: str
-
 
 Workspace = Annotated[
     Path, typer.Option(help="The workspace folder whose .nearfield.toml counts as well.")
@@ -56,13 +45,11 @@ def show(
     Exit code 2 when a setting could not be used.
     """
     from nearfield.config.keys import dotted
-    from nearfield.config.load import DEFAULT, effective, load
+    from nearfield.config.load import load
+    from nearfield.features.settings import doc_of, in_force, with_unnamed
 
     loaded = load(workspace.resolve())
-    rows = [
-        Row(key, shown(key, value), loaded.sources.get(dotted(key), DEFAULT))
-        for key, value in effective(loaded.config).items()
-    ]
+    rows = in_force(loaded)
     if as_json:
         print_json(
             {
@@ -70,7 +57,7 @@ def show(
                     dotted(row.key): {
                         "value": row.value,
                         "source": row.source,
-                        **({"doc": _doc(row.key)} if docs else {}),
+                        **({"doc": doc_of(row.key)} if docs else {}),
                     }
                     for row in rows
                 },
@@ -81,7 +68,7 @@ def show(
             }
         )
     else:
-        _print_rows(_with_unnamed(rows) if docs else rows, docs=docs)
+        _print_rows(with_unnamed(rows) if docs else rows, docs=docs)
         for problem in loaded.problems:
             say(f"problem: {problem}")
     if loaded.problems:
@@ -101,40 +88,11 @@ def set_setting(
     Exit code 2, and nothing is written, for a setting that there is not, a value that it cannot
     have, and a key or password.
     """
-    from nearfield.config import edit
-    from nearfield.config.check import Checked
-    from nearfield.config.keys import dotted
-    from nearfield.config.load import DEFAULT, file_problems, load
-    from nearfield.config.paths import user_config_file
-    from nearfield.config.schema import ProviderSettings
-    from nearfield.providers.registry import build
+    from nearfield.features.settings import put
 
-    path, parts = user_config_file(), tuple(key.removeprefix("nearfield.").split("."))
-    _refuse_secret(parts, value)
-    checked = Checked()
-    checked.put(parts, value, "", text=True)
-    for finding in checked.findings:
-        fail(f"{dotted(finding.key)}: {finding.wrong}.", _HOW)
-    if not checked.values:
-        fail(f"{key} holds nothing.", _HOW)
-    before = edit.read_tables(path)
-    after = before
-    for leaf, said in checked.values.items():
-        after = edit.with_value(after, leaf, said, path)
-    known = set(file_problems(before, str(path)))
-    for problem in file_problems(after, str(path)):
-        if problem not in known:
-            hint = _PROVIDER if problem.key.startswith("providers.") else _HOW
-            fail(f"{problem.key}: {problem.wrong}.", hint)
-    for name in {leaf[1] for leaf in checked.values if leaf[0] == "providers"}:
-        build(name, msgspec.convert(after["providers"][name], ProviderSettings))
-    for leaf, said in checked.values.items():
-        edit.put(path, leaf, said)
-    loaded = load()
-    for leaf in checked.values:
-        source = loaded.sources.get(dotted(leaf), DEFAULT)
-        if source not in (str(path), DEFAULT):
-            say(f"note: {source} says otherwise, and counts more.")
+    path, overruled = put(key, value, text=True)
+    for source in overruled:
+        say(f"note: {source} says otherwise, and counts more.")
     if as_json:
         print_json({"key": key, "config": str(path)})
     else:
@@ -147,11 +105,9 @@ def unset(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Take a setting out of your settings file. Exit code 1 when it is not there."""
-    from nearfield.config import edit
-    from nearfield.config.paths import user_config_file
+    from nearfield.features.settings import drop
 
-    path = user_config_file()
-    was_there = edit.drop(path, tuple(key.removeprefix("nearfield.").split(".")))
+    path, was_there = drop(key)
     if as_json:
         print_json({"key": key, "config": str(path), "removed": was_there})
     elif was_there:
@@ -162,72 +118,13 @@ def unset(
         raise typer.Exit(ExitCode.NOTHING)
 
 
-_HOW = "`nearfield config show --docs` prints every setting."
-_PROVIDER = "Begin with its kind: `nearfield config set providers.NAME.kind ollama`."
-
-
-def _refuse_secret(key: tuple[str, ...], value: str) -> None:
-    """End the command for a key or a password: a settings file is shown, copied and committed."""
-    if key[0] != "providers" or len(key) < 3:
-        return
-    hint = (
-        f"Run `nearfield keys set {key[1]}`, which keeps it in the system's keyring, or put the"
-        f" name of an environment variable into providers.{key[1]}.options.api_key_env."
-    )
-    if key[-1].endswith("_env"):
-        if value and not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", value):
-            fail(f"{'.'.join(key)} takes the name of a variable, not a key.", hint)
-    elif key[-1] != "headers" and HIDDEN in str(shown(key, value)):
-        fail(f"{'.'.join(key)} would hold a key or a password.", hint)
-
-
-def shown(key: tuple[str, ...], value: Any) -> Any:
-    """The value as it may be seen: without secrets in options and without passwords in URLs."""
-    if key[0] == "providers" and _is_hidden(key[-1]):
-        return HIDDEN
-    if key[0] == "providers" and isinstance(value, Mapping):
-        return {str(inner): shown((*key, str(inner)), held) for inner, held in value.items()}
-    if key[0] == "providers" and isinstance(value, list):
-        return [shown(key, held) for held in value]
-    if isinstance(value, str) and "://" in value:
-        scheme, _, rest = value.partition("://")
-        server, slash, path = rest.partition("/")
-        user, at, host = server.rpartition("@")
-        return f"{scheme}://{HIDDEN if user else ''}{at}{host}{slash}{path.partition('?')[0]}"
-    return value
-
-
-def _is_hidden(name: str) -> bool:
-    """Return whether a provider's value under `name` may be a key; a variable's name is none."""
-    from nearfield.config.secret_words import says_secret
-
-    name = name.lower()
-    if name.endswith("_env"):
-        return False
-    return says_secret(name) is not None or name == "key" or "header" in name
-
-
-def _with_unnamed(rows: Sequence[Row]) -> list[Row]:
-    """Return `rows`, and one for each setting whose name the user chooses and has not."""
-    from nearfield.config.keys import ANY_NAME, Leaf, field_leaves, find, leaves
-    from nearfield.config.schema import Config
-
-    there = {found.pattern for row in rows if isinstance(found := find(row.key), Leaf)}
-    unnamed = [
-        Row(leaf.pattern, None, NOT_SET)
-        for leaf in leaves()
-        if ANY_NAME in leaf.pattern and leaf.pattern not in there
-    ]
-    sections = list(field_leaves(Config))
-    return sorted([*rows, *unnamed], key=lambda row: sections.index(row.key[0]))
-
-
-def _print_rows(rows: Sequence[Row], *, docs: bool) -> None:
+def _print_rows(rows: Sequence[SettingRow], *, docs: bool) -> None:
     from rich.text import Text
 
     from nearfield.cli.console import Console
     from nearfield.config.keys import dotted
     from nearfield.config.load import show as written
+    from nearfield.features.settings import NOT_SET, doc_of
 
     console = Console(soft_wrap=True)
     section = ""
@@ -239,12 +136,5 @@ def _print_rows(rows: Sequence[Row], *, docs: bool) -> None:
         line.append("…" if row.source == NOT_SET else written(row.value), style="cyan")
         line.append(f"  # {row.source}", style="dim")
         console.print(line)
-        if docs and (doc := _doc(row.key)):
+        if docs and (doc := doc_of(row.key)):
             console.print(Text(f"    {doc}", style="dim"))
-
-
-def _doc(key: tuple[str, ...]) -> str:
-    from nearfield.config.keys import Leaf, find
-
-    found = find(key)
-    return found.doc if isinstance(found, Leaf) else ""

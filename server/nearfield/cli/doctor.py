@@ -3,24 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-from nearfield.cli import checks
-from nearfield.cli.checks import Check, State
 from nearfield.cli.output import ExitCode, print_json
-from nearfield.errors import NearfieldError
-
-if TYPE_CHECKING:
-    from nearfield.catalog.choice import ModelChoice
-    from nearfield.config.load import Loaded
+from nearfield.features.doctor.checks import Check, State
+from nearfield.features.doctor.report import examine, row
 
 MARKS = {State.OK: ("✓", "green"), State.NOTE: ("!", "yellow"), State.PROBLEM: ("✗", "red")}
-# Below this a line of code takes more than a second or two to write.
-SLOW_DECODE = 8.0
 
 
 def doctor(
@@ -50,12 +43,12 @@ def doctor(
     logs.setup("error")
     loaded = load(workspace.resolve())
     report: list[Check] = []
-    for check in _checks(loaded, workspace.resolve(), measured=not quick):
+    for check in examine(loaded, workspace.resolve(), measured=not quick, measuring=_measuring):
         report.append(check)
         if not as_json:
             _print(check)
     if as_json:
-        print_json([_row(check) for check in report])
+        print_json([row(check) for check in report])
     raise typer.Exit(_exit_code(report))
 
 
@@ -82,60 +75,10 @@ def _say_why(target: str, as_json: bool) -> None:
         raise typer.Exit(ExitCode.NOTHING)
 
 
-def _checks(loaded: Loaded, root: Path, *, measured: bool) -> Iterator[Check]:
-    from nearfield.catalog.models import Catalog
-    from nearfield.catalog.recommend import this_machine
-    from nearfield.config.paths import user_config_file
-
-    config, catalog = loaded.config, Catalog.load()
-    yield checks.installation()
-    yield checks.machine(catalog)
-    yield from checks.settings(loaded, user_config_file())
-    yield checks.grammars()
-    yield from checks.models(catalog)
-    chosen: ModelChoice | None = None
-    if config.engine.enabled:
-        completes, chosen = checks.role("complete", config, catalog)
-        yield completes
-        yield checks.role("chat", config, catalog)[0]
-    if config.index.enabled:
-        yield checks.ignore_rules(config, root)
-    engine = checks.engine(config)
-    yield engine
-    if measured and chosen is not None and engine.state is State.OK:
-        yield from _measured(loaded, chosen, bool(this_machine(catalog).gpu))
-    yield from asyncio.run(checks.providers(config, root))
-    if config.index.store:
-        yield checks.shared_index(config, root)
-    if measured:
-        yield checks.hub(config)
-    yield checks.editors()
-
-
-def _measured(loaded: Loaded, choice: ModelChoice, has_gpu: bool) -> Iterator[Check]:
+def _measuring(model: str) -> AbstractContextManager[object]:
     from nearfield.cli.console import spinner
-    from nearfield.cli.measure import measure
-    from nearfield.providers.embedded import no_reuse
 
-    with spinner(f"Measuring {choice.name}"):
-        try:
-            speed = asyncio.run(measure(loaded.config.engine, choice))
-        except NearfieldError as error:
-            yield Check("speed", State.PROBLEM, error.message, error.hint)
-            return
-    yield checks.build(speed.build, speed.gpu, has_gpu, checks.cpu_flags())
-    found = (
-        f"{choice.name}: reads {speed.prefill:.0f} and writes {speed.decode:.0f} tokens a second,"
-        f" loaded in {speed.load_ms / 1000:.1f} s"
-    )
-    if speed.decode < SLOW_DECODE:
-        todo = "Choose a smaller model: see `nearfield models recommend`."
-        yield Check("speed", State.NOTE, found, todo)
-    else:
-        yield Check("speed", State.OK, found)
-    if not speed.reuses_prefix:
-        todo = "Choose a model without recurrent layers: `nearfield models use complete NAME`."
-        yield Check("prompt reuse", State.NOTE, no_reuse(choice.name), todo)
+    return spinner(f"Measuring {model}")
 
 
 def _exit_code(report: list[Check]) -> ExitCode:
@@ -144,15 +87,6 @@ def _exit_code(report: list[Check]) -> ExitCode:
     if "answers" in bad or ("speed" in bad and not serves):
         return ExitCode.NO_PROVIDER
     return ExitCode.USAGE if "settings" in bad else ExitCode.DONE
-
-
-def _row(check: Check) -> dict[str, str]:
-    return {
-        "name": check.name,
-        "state": str(check.state),
-        "found": check.found,
-        "todo": check.todo,
-    }
 
 
 def _print(check: Check) -> None:

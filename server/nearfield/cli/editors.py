@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from nearfield.features.doctor.checks import PROGRAMS
+
 PLUGINS = Path(__file__).parents[3] / "editors"
 """Our plugins, where Nearfield runs from a clone of its repository."""
 
@@ -31,19 +33,6 @@ def steps(command: Path, path: str | None = None) -> list[EditorSetup]:
     }
     others = [make(command) for name, make in _MAKERS.items() if here[name]]
     return [*(_vs_code(program, command) for program in here["VS Code"]), *others]
-
-
-PROGRAMS = {
-    "VS Code": ("code", "codium", "code-insiders", "cursor"),
-    "Neovim": ("nvim",),
-    "Helix": ("hx", "helix"),
-    "Emacs": ("emacs",),
-    "Zed": ("zed", "zeditor"),
-    "Sublime Text": ("subl",),
-    "Kate": ("kate",),
-}
-"""The commands of each editor that the README has a configuration for. VS Code's are its own and
-those of what is made from it; each has a command line of its own."""
 
 
 def _vs_code(program: str, command: Path) -> EditorSetup:

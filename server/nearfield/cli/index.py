@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import time
 from collections.abc import Generator
@@ -84,17 +83,9 @@ def workspace_of(root: Path) -> Workspace:
 
 
 def _explain(root: Path, file: Path, as_json: bool) -> None:
-    from nearfield.index.builder import explain
-    from nearfield.index.parser_process import ParserProcess
-    from nearfield.syntax.languages import language_for, missing_note
+    from nearfield.index.facts import explained
 
-    tree = workspace_of(root).tree
-    inside = os.path.relpath(os.path.realpath(file.parent), tree.root)
-    path = (Path(inside) / file.name).as_posix()
-    with ParserProcess() as apart:
-        outside = path.startswith("../")
-        why = "outside the workspace" if outside else explain(tree, path, apart.understand)
-    note = "" if why else missing_note(language_for("", path))
+    path, why, note = explained(workspace_of(root).tree, file)
     if as_json:
         print_json({"path": path, "indexed": not why, "reason": why, "note": note})
     else:
@@ -108,6 +99,7 @@ def _explain(root: Path, file: Path, as_json: bool) -> None:
 def _build(workspace: Workspace, *, vectors: bool, quiet: bool) -> dict[str, Any]:
     """Build, and say what was done."""
     from nearfield.engine.client import physical_cores
+    from nearfield.index.facts import facts
     from nearfield.index.workspace import Keeper
 
     began = time.monotonic()
@@ -137,23 +129,12 @@ def _build(workspace: Workspace, *, vectors: bool, quiet: bool) -> dict[str, Any
         signal.signal(signal.SIGINT, before)
     if stopped:
         raise KeyboardInterrupt
-    reader = workspace.reader()
-    counts, skipped = reader.counts(), reader.skipped()
-    reader.close()
     return {
-        "root": str(workspace.root),
-        "index": workspace.where,
+        **facts(workspace),
         "built": report is not None,
-        "files": counts.files,
         "read": report.read if report else 0,
         "removed": report.removed if report else 0,
-        "chunks": counts.chunks,
-        "definitions": counts.definitions,
-        "vectors": counts.vectors,
         "vectors_made": made,
-        "skipped": skipped,
-        "source_bytes": counts.bytes,
-        "index_bytes": counts.disk_bytes,
         "text_seconds": round(report.seconds, 3) if report else 0.0,
         "seconds": round(time.monotonic() - began, 3),
     }

@@ -16,6 +16,7 @@ from nearfield.terminal import finish, guard
 
 COMMANDS = {
     "serve": "nearfield.cli.serve:serve",
+    "panel": "nearfield.cli.panel:panel",
     "acp": "nearfield.cli.acp:acp",
     "mcp": "nearfield.cli.mcp:mcp",
     "complete": "nearfield.cli.complete:complete",

@@ -13,16 +13,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
-import msgspec
 import typer
 
 from nearfield.catalog import download, user
-from nearfield.catalog.choice import choose
-from nearfield.catalog.gguf import require_whole
+from nearfield.catalog.listing import advice_row, model_rows, usable
 from nearfield.catalog.models import Catalog, ModelEntry, PathSource
 from nearfield.catalog.outdated import freshness
 from nearfield.catalog.partial_file import megabytes
-from nearfield.catalog.recommend import Advice, Machine, recommend, this_machine
+from nearfield.catalog.recommend import Advice, recommend, this_machine
 from nearfield.catalog.registration import registration
 from nearfield.catalog.templates import FIM_AUTO
 from nearfield.cli import resident
@@ -31,7 +29,7 @@ from nearfield.cli.output import ExitCode, ask_choice, emit, print_json, report,
 from nearfield.cli.progress import PullProgress, tell_step
 from nearfield.cli.table import Kind, print_table
 from nearfield.config.load import load
-from nearfield.errors import CatalogError, ConfigError, DownloadFailed, HashMismatch
+from nearfield.errors import DownloadFailed
 from nearfield.network.setting import environ_of
 from nearfield.terminal import notes_on_terminal
 
@@ -74,9 +72,8 @@ def list_models(
     """Show the models of the catalogue, and which of them are on this machine and in use."""
     with reported(as_json, STOPPED):
         catalog = _catalog()
-        used = _used(catalog)
         machine = this_machine(catalog)
-        rows = [_row(catalog, entry, used, machine) for entry in catalog.entries.values()]
+        rows = model_rows(catalog, machine, load(None).config.models)
         rows = [row for row in rows if row["installed"] or not installed]
         rows = [row for row in rows if not role or role in row["roles"]]
     if as_json:
@@ -237,19 +234,7 @@ def use(
     """Let a model serve a role, by writing it into your config.toml."""
     with reported(as_json, STOPPED):
         catalog = _catalog()
-        value = "" if name == "auto" else name
-        missing = False
-        if value in catalog.entries:
-            missing = catalog.local_path(value) is None
-        elif value and Path(value).expanduser().is_file():
-            file = Path(value).expanduser().resolve()
-            try:
-                require_whole(file)
-            except HashMismatch as error:
-                raise ConfigError(error.message, "Give the path of a .gguf file.") from error
-            value = str(file)
-        elif value:
-            catalog.get(value)
+        value, missing = usable(catalog, "" if name == "auto" else name)
         path = user.use(role, value)
     if as_json:
         print_json({"role": role, "model": value, "installed": not missing, "config": str(path)})
@@ -297,7 +282,7 @@ def recommend_models(as_json: AsJson = False) -> None:
         machine = this_machine(catalog)
         advice = recommend(catalog, machine)
     if as_json:
-        rows = [_advice_row(item) for item in advice]
+        rows = [advice_row(item) for item in advice]
         print_json({"machine": dataclasses.asdict(machine), "roles": rows})
     else:
         emit(f"This machine: {machine.words()}, {megabytes(machine.free_disk)} of free disk.")
@@ -313,50 +298,6 @@ def _catalog() -> Catalog:
     for problem in catalog.problems:
         say(f"warning: {problem}")
     return catalog
-
-
-def _used(catalog: Catalog) -> dict[str, list[str]]:
-    """Return the roles that each model serves now."""
-    models = load(None).config.models
-    used: dict[str, list[str]] = {}
-    for role in ("complete", "edit", "chat"):
-        try:
-            choice = choose(role, models, catalog)
-        except CatalogError:
-            continue  # Nothing here serves the role, which is what the list then shows.
-        if role != "edit" or choice.edit_form:
-            used.setdefault(choice.name, []).append(role)
-    return used
-
-
-def _row(
-    catalog: Catalog, entry: ModelEntry, used: dict[str, list[str]], machine: Machine
-) -> dict[str, Any]:
-    """Describe a model, also what it would be like on this machine."""
-    problem = ""
-    try:
-        path = catalog.local_path(entry.name)
-    except CatalogError as error:
-        path, problem = None, str(error)
-    return {
-        **{field: getattr(entry, field) for field in entry.__struct_fields__},
-        "sources": msgspec.to_builtins(entry.sources),
-        "bytes": (catalog.bytes_here(entry, path) if path else 0) or entry.bytes or None,
-        "sha256": entry.sha256 or None,
-        "installed": path is not None,
-        "path": str(path) if path else None,
-        "used_for": used.get(entry.name, []) if path else [],
-        "problem": problem or None,
-        "here": _here(entry, machine),
-    }
-
-
-def _here(entry: ModelEntry, machine: Machine) -> dict[str, Any]:
-    return {
-        "fits": machine.fits(entry),
-        "in_time_for": [role for role in entry.roles if machine.carries(entry, role)],
-        "tokens_per_second": machine.tokens_per_second(entry),
-    }
 
 
 def _cells(row: dict[str, Any]) -> tuple[str, ...]:
@@ -379,19 +320,6 @@ def _print_table(rows: list[dict[str, Any]]) -> None:
     for row in rows:
         if row["problem"]:
             say(f"warning: {row['problem']}")
-
-
-def _advice_row(item: Advice) -> dict[str, Any]:
-    return {
-        "role": item.role,
-        "model": item.entry.name,
-        "installed": item.installed,
-        "memory_mb": item.entry.memory_mb,
-        "bytes": item.entry.bytes or None,
-        "hub_only": item.entry.hub_only,
-        "otherwise": item.otherwise or None,
-        "reason": item.reason,
-    }
 
 
 def _print_advice(item: Advice) -> None:

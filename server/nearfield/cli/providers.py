@@ -12,18 +12,13 @@ import typer
 
 from nearfield.cli.opening import settings_of
 from nearfield.cli.output import ExitCode, emit, fail, print_json, say
-from nearfield.cli.serving import routed
+from nearfield.features.routed import routed
 from nearfield.terminal import notes_on_terminal
 
 if TYPE_CHECKING:
     from nearfield.config.schema import Config
-    from nearfield.providers.base import Provider
-    from nearfield.routing.router import RoleStatus
 
 app = typer.Typer(no_args_is_help=True, help="Show and try the providers of models.")
-
-# A server that has not said how it is by then is not well.
-PROBE_SECONDS = 15.0
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Workspace = Annotated[Path, typer.Option(help="The workspace folder that it is asked for.")]
@@ -35,8 +30,10 @@ def list_providers(workspace: Workspace = Path(), as_json: Json = False) -> None
 
     No provider is asked: the settings, your consent and the ledger decide.
     """
+    from nearfield.features.endpoints import endpoints
+
     config = _config(workspace)
-    rows, roles = asyncio.run(_standing(config, str(workspace.resolve())))
+    rows, roles = asyncio.run(endpoints(config, str(workspace.resolve())))
     if as_json:
         print_json({"providers": rows, "roles": roles})
         return
@@ -60,9 +57,12 @@ def probe(
 ) -> None:
     """Ask servers how they are. One outside this machine is asked only when it is named; no code
     is sent. Exit code 3 when none of them could answer now."""
+    from nearfield.features.endpoints import probe as probed
     from nearfield.types import WOULD_ANSWER
 
-    found = asyncio.run(_probe(_config(workspace), tuple(names or ())))
+    found, left_out = asyncio.run(probed(_config(workspace), tuple(names or ())))
+    for name in left_out:
+        say(f"{name} is outside this machine; `nearfield providers probe {name}` asks it.")
     if as_json:
         print_json(found)
     else:
@@ -225,57 +225,8 @@ def _config(workspace: Path) -> Config:
     return loaded.config
 
 
-async def _standing(
-    config: Config, workspace: str
-) -> tuple[list[dict[str, Any]], tuple[RoleStatus, ...]]:
-    from nearfield.routing.egress import Egress
-    from nearfield.routing.router import variants
-
-    wanted = variants(config)
-    async with routed(config) as (router, built):
-        roles = await router.status(workspace)
-        rows = [
-            {
-                "name": name,
-                "kind": wanted[name].kind if name in wanted else name,
-                "model": provider.model,
-                "local": not isinstance(router.provider(name), Egress),
-            }
-            for name, provider in built.items()
-        ]
-    return rows, roles
-
-
-async def _probe(config: Config, names: tuple[str, ...]) -> list[dict[str, Any]]:
-    from nearfield.errors import NearfieldError
-    from nearfield.routing.egress import Egress
-
-    rows: list[dict[str, Any]] = []
-    async with routed(config) as (router, built):
-        for name in names or tuple(built):
-            provider = _named(built, name)
-            if not names and isinstance(router.provider(name), Egress):
-                say(f"{name} is outside this machine; `nearfield providers probe {name}` asks it.")
-                continue
-            state, detail = "unavailable", ""
-            try:
-                async with asyncio.timeout(PROBE_SECONDS):
-                    health = await provider.health()
-                state, detail = health.state.value, health.detail
-            except NearfieldError as error:
-                detail = str(error)
-            except TimeoutError:
-                detail = f"no answer within {PROBE_SECONDS:g} s"
-            rows.append({"name": name, "model": provider.model, "state": state, "detail": detail})
-    return rows
-
-
 async def _models(config: Config, name: str) -> list[Any]:
+    from nearfield.features.endpoints import named
+
     async with routed(config) as (_, built):
-        return list(await _named(built, name).models())
-
-
-def _named(built: dict[str, Provider], name: str) -> Provider:
-    if name not in built:
-        fail(f"There is no provider {name!r}.", f"There are: {', '.join(sorted(built))}.")
-    return built[name]
+        return list(await named(built, name).models())

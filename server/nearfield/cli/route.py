@@ -9,17 +9,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from nearfield.cli.ask import context_of, question_text, request_of
-from nearfield.cli.named import named_text
+from nearfield.cli.ask import context_of, question_text, say_excerpt
 from nearfield.cli.opening import settings_of
-from nearfield.cli.output import ExitCode, emit, fail, print_json
-from nearfield.cli.serving import routed
+from nearfield.cli.output import ExitCode, emit, print_json
 
 if TYPE_CHECKING:
-    from nearfield.config.schema import Config
     from nearfield.routing.explain import RouteExplanation
-    from nearfield.routing.request_context import RequestContext
-    from nearfield.types import InfillRequest
 
 app = typer.Typer(no_args_is_help=True, help="Explain which model answers.")
 
@@ -49,54 +44,18 @@ def explain(
 
     Exit code 3 when no provider would be asked.
     """
-    from nearfield.routing.roles import check_role
+    from nearfield.features.question import explained
 
-    check_role(role)
     config = settings_of(workspace.resolve()).config
     context = context_of(task, workspace, file or [], "")
-    if task == "edit":
-        fail("Next edits depend on what was typed before.", "Their trace says who answered.")
-    said = "" if task == "complete" else question_text(question)
-    found = asyncio.run(_explained(config, said, file or [], context, role, max_tokens))
+    said = "" if task in ("complete", "edit") else question_text(question)
+    found = asyncio.run(explained(config, said, context, role, max_tokens, say_excerpt))
     if as_json:
         print_json(asdict(found))
     else:
         _print(found)
     if not any(turn.use == "is asked" for turn in found.turns):
         raise typer.Exit(ExitCode.NO_PROVIDER)
-
-
-async def _explained(
-    config: Config,
-    said: str,
-    files: list[Path],
-    context: RequestContext,
-    role: str,
-    max_tokens: int,
-) -> RouteExplanation:
-    from nearfield.features.room import room
-    from nearfield.routing.roles import usual_role
-
-    async with routed(config) as (router, _):
-        if not said:
-            return await router.explain(_hole(files, max_tokens), context, role)
-        asked = role or usual_role(config, context.task)
-        size = room(router, config, asked, context.workspace, max_tokens)
-        request, shown = request_of(said, context, None, max_tokens, size)
-        return await router.explain(request, shown, role)
-
-
-def _hole(files: list[Path], max_tokens: int) -> InfillRequest:
-    """Return a completion at the end of the first file."""
-    from nearfield.syntax.languages import language_for
-    from nearfield.types import InfillRequest
-
-    if not files:
-        fail("A completion is in a file.", "Name it with --file.")
-    path = str(files[0].absolute())
-    known = language_for("", path)
-    text, name = named_text(files[0]).text, known.name if known else "plaintext"
-    return InfillRequest(path, path, name, text, "", max_tokens=max_tokens)
 
 
 def _print(found: RouteExplanation) -> None:

@@ -11,7 +11,7 @@ from nearfield.cli.index import enclosing, workspace_of
 from nearfield.cli.output import ExitCode, emit, fail, print_json
 
 if TYPE_CHECKING:
-    from nearfield.index.search import Hit, QueryKind
+    from nearfield.index.search import Hit
 
 SHOWN_LINES = 8
 
@@ -29,6 +29,7 @@ def search(
 
     Exit codes: 0 something was found, 1 nothing was, 2 wrong usage.
     """
+    from nearfield.index.facts import up_to_date
     from nearfield.index.search import QueryKind
 
     if not query.strip():
@@ -37,42 +38,14 @@ def search(
         fail(f"There is no kind {kind!r}.", "Choose symbol, words or code.")
     if folder is not None and not folder.is_dir():
         fail(f"{folder} is no folder.", "Name the folder of a workspace.")
-    hits = _found(folder or enclosing(Path.cwd()), query, QueryKind(kind) if kind else None, count)
+    workspace = workspace_of(folder or enclosing(Path.cwd()))
+    hits = up_to_date(workspace, query, QueryKind(kind) if kind else None, count)
     if as_json:
-        print_json(
-            [
-                {
-                    "path": hit.path.encode("utf-8", "replace").decode(),
-                    "line": hit.first + 1,
-                    "end_line": hit.last,
-                    "kind": hit.kind,
-                    "symbol": hit.symbol,
-                    "language": hit.language,
-                    "score": round(hit.score, 4),
-                    "text": hit.text,
-                }
-                for hit in hits
-            ]
-        )
+        print_json([hit.row() for hit in hits])
     else:
         _print(hits)
     if not hits:
         raise typer.Exit(ExitCode.NOTHING)
-
-
-def _found(root: Path, query: str, kind: QueryKind | None, count: int) -> list[Hit]:
-    """Bring names and text up to date, unless a server does, and search."""
-    from nearfield.index.workspace import Keeper
-
-    workspace = workspace_of(root).as_reader().settled()
-    try:
-        # Of a team's workspace only what is different here is brought up to date.
-        with Keeper(workspace if workspace.shared is None else workspace.part()) as keeper:
-            if keeper.taken:
-                keeper.build()
-        return workspace.searcher().search(query, kind, count)
-    finally:
-        workspace.place.discard()
 
 
 def _print(hits: list[Hit]) -> None:

@@ -64,11 +64,16 @@ def serve(
     if http and address is not None:
         try:
             from nearfield.http import server as http_server
+            from nearfield.panel.panel import Panel
         except ModuleNotFoundError as error:
             raise ExtraMissing("`serve --http`", "http") from error
 
         folder = workspace.resolve() if workspace is not None else None
-        raise typer.Exit(http_server.run(*address, folder, ollama=ollama))
+        raise typer.Exit(
+            http_server.run(
+                *address, folder, ollama=ollama, more=lambda service, token: Panel(token, service)
+            )
+        )
 
     from nearfield.lsp import server
 

@@ -1,11 +1,10 @@
-"""A service, or a router alone, for one command: closed whatever happens; and how long a command
-waits for a model."""
+"""A service for one command, closed whatever happens; and how long a command waits for a model."""
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, Callable, Generator
+from collections.abc import AsyncGenerator, Generator
 from contextlib import asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING
 
@@ -15,11 +14,9 @@ from nearfield.terminal import notes_on_terminal, say, status
 
 if TYPE_CHECKING:
     from nearfield.config.load import Loaded
-    from nearfield.config.schema import Config
     from nearfield.features.service import Service
     from nearfield.features.workspace_context.knowledge import Knowledge
     from nearfield.providers.base import Provider
-    from nearfield.routing.router import Router
 
 LOAD_SECONDS = 600.0
 """The longest that a command waits for a model that is being loaded: 30 GB from a hard disk."""
@@ -46,26 +43,6 @@ async def serving(loaded: Loaded) -> AsyncGenerator[Service]:
             yield service
     finally:
         await service.aclose()
-
-
-@asynccontextmanager
-async def routed(
-    config: Config, note: Callable[[str], None] | None = None
-) -> AsyncGenerator[tuple[Router, dict[str, Provider]]]:
-    """Yield a router over the providers of `config`, and the providers themselves, of which none
-    has begun to load. `note` gets sentences about settings that could not be followed, None logs
-    them."""
-    from nearfield.features import assemble
-    from nearfield.routing.router import Router
-
-    built = await asyncio.to_thread(assemble.providers, config, None, note or assemble.log.warning)
-    router = Router(config, built)
-    try:
-        yield router, built
-    finally:
-        await router.aclose()
-        for provider in built.values():
-            await provider.aclose()
 
 
 @contextmanager

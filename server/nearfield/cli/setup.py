@@ -358,10 +358,10 @@ def _measured(plan: SetupPlan) -> list[dict[str, Any]]:
     """Return how fast each model of our own engine is, with a sentence for each."""
     from nearfield.catalog.choice import choose
     from nearfield.cli.console import spinner
-    from nearfield.cli.measure import measure
     from nearfield.config.load import load
     from nearfield.engine.client import installed
     from nearfield.errors import NearfieldError
+    from nearfield.features.measure import measure
 
     config = load(None).config
     rows: list[dict[str, Any]] = []
@@ -387,7 +387,7 @@ def _measured(plan: SetupPlan) -> list[dict[str, Any]]:
 
 
 def _print_plan(plan: SetupPlan) -> None:
-    from nearfield.cli.checks import editors
+    from nearfield.features.doctor.checks import editors
 
     emit(f"This machine: {plan.machine}.")
     emit(f"Editors: {editors().found}.")

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections import defaultdict
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
-from decimal import Decimal
+from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -15,13 +13,12 @@ import typer
 from nearfield.cli.moments import since
 from nearfield.cli.output import print_json
 from nearfield.cli.table import Kind, print_table
-from nearfield.routing.ledger import RequestOutcome
 from nearfield.routing.money import dollars
 
 if TYPE_CHECKING:
     from nearfield.config.schema import Budget
     from nearfield.features.metrics.summary import CompletionStatistics, NextEditStatistics
-    from nearfield.routing.ledger import LedgerEntry, LocalUse
+    from nearfield.routing.used import ModelUse, UsedModel
 
 USED: Mapping[str, Kind] = {
     "provider": "name",
@@ -32,35 +29,6 @@ USED: Mapping[str, Kind] = {
     "written": "number",
     "price": "number",
 }
-
-
-@dataclass(slots=True)
-class Line:
-    """Statistics of one model. `price` is the money spent for a remote one, or else the price at
-    `budget.compare_with`; None when unknown.
-    """
-
-    provider: str
-    model: str
-    local: bool
-    requests: int = 0
-    tokens_in: int = 0
-    tokens_out: int = 0
-    price: Decimal | None = Decimal(0)
-    unknown: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Stats:
-    """`spent_unknown` counts requests without a known price; `share_local` is 0..1."""
-
-    lines: tuple[Line, ...]
-    spent: Decimal
-    spent_unknown: int
-    saved: Decimal | None
-    share_local: float | None
-    today: Decimal
-    month: Decimal
 
 
 def stats(
@@ -76,12 +44,13 @@ def stats(
     from nearfield.routing import money
     from nearfield.routing.ledger import EntryFilter
     from nearfield.routing.store import Store
+    from nearfield.routing.used import used
 
     start = since(from_when)
     budget = load(Path.cwd()).config.budget
     store = Store()
     standing = money.standing(store, time.time())
-    found = gather(
+    found = used(
         store.entries(EntryFilter(since=start)),
         store.local_use(start),
         budget,
@@ -89,10 +58,13 @@ def stats(
         standing.month.dollars,
     )
     try:
-        rows = RecordStore().rows(start)
+        records = RecordStore()
+        while records.settle():
+            pass
+        sums = records.sums(start)
     except RecordUnusable as error:
         fail(str(error), error.hint)
-    completions, next_edits = summary(rows), next_edit_summary(rows)
+    completions, next_edits = summary(sums), next_edit_summary(sums)
     if as_json:
         more = {"completions": asdict(completions), "next_edits": asdict(next_edits)}
         print_json({**asdict(found), **more})
@@ -100,59 +72,6 @@ def stats(
         _print_completions(completions)
         _print_next_edits(next_edits)
         _print(found, budget)
-
-
-def gather(
-    entries: Sequence[LedgerEntry],
-    uses: Sequence[LocalUse],
-    budget: Budget,
-    today: Decimal,
-    month: Decimal,
-) -> Stats:
-    """The sums of those entries of the ledger and local uses."""
-    lines: dict[tuple[str, str, bool], Line] = {}
-    for entry in entries:
-        to = entry.sending
-        line = lines.setdefault((to.provider, to.model, False), Line(to.provider, to.model, False))
-        line.requests += 1
-        line.tokens_in += entry.tokens_in or 0
-        line.tokens_out += entry.tokens_out or 0
-        if entry.price is not None:
-            line.price = (line.price or Decimal(0)) + entry.price
-        elif entry.outcome in (RequestOutcome.ANSWERED, RequestOutcome.CANCELLED):
-            line.unknown += 1
-    answered = sum(entry.outcome == RequestOutcome.ANSWERED for entry in entries)
-    local = sum(use.requests for use in uses)
-    saved = _add_local(lines, uses, budget)
-    clouds = [line for line in lines.values() if not line.local]
-    return Stats(
-        lines=tuple(sorted(lines.values(), key=lambda line: -line.requests)),
-        spent=sum((line.price or Decimal(0) for line in clouds), Decimal(0)),
-        spent_unknown=sum(line.unknown for line in clouds),
-        saved=saved,
-        share_local=local / (local + answered) if local + answered else None,
-        today=today,
-        month=month,
-    )
-
-
-def _add_local(
-    lines: dict[tuple[str, str, bool], Line], uses: Sequence[LocalUse], budget: Budget
-) -> Decimal | None:
-    from nearfield.routing import money
-
-    tokens: dict[tuple[str, str, bool], list[int]] = defaultdict(lambda: [0, 0, 0])
-    for use in uses:
-        held = tokens[use.provider, use.model, True]
-        held[0] += use.requests
-        held[1] += use.tokens_in
-        held[2] += use.tokens_out
-    total: Decimal | None = Decimal(0)
-    for key, (requests, read, written) in tokens.items():
-        price = money.price(budget, budget.compare_with, read, written)
-        lines[key] = Line(*key, requests, read, written, price)
-        total = None if price is None or total is None else total + price
-    return total
 
 
 def _print_completions(found: CompletionStatistics) -> None:
@@ -216,7 +135,7 @@ def _share(share: float | None) -> str:
     return "unknown" if share is None else f"{share:.0%}"
 
 
-def _print(found: Stats, budget: Budget) -> None:
+def _print(found: ModelUse, budget: Budget) -> None:
     from nearfield.cli.console import Console
 
     console = Console(soft_wrap=True)
@@ -232,7 +151,7 @@ def _print(found: Stats, budget: Budget) -> None:
     console.print(f"answered on this machine: {share}")
 
 
-def _row(line: Line) -> tuple[str, ...]:
+def _row(line: UsedModel) -> tuple[str, ...]:
     price = "free" if line.local else dollars(line.price)
     return (
         line.provider,

@@ -24,6 +24,7 @@ from nearfield.errors import (
     NotReady,
     OverBudget,
     RateLimited,
+    RequestStopped,
     Unauthorised,
     Unreachable,
     Unsupported,
@@ -71,6 +72,7 @@ WORDS: dict[Reason, Words] = {
         "Close the file and open it again.",
     ),
     Reason.CANCELLED: Words("The editor took the request back."),
+    Reason.STOPPED: Words("You stopped the request."),
     Reason.SUPERSEDED: Words("A newer request took the place of this one."),
     Reason.STALE: Words(_TYPED_ON),
     Reason.LATE: Words("The answer came after the editor had stopped waiting for it."),
@@ -170,6 +172,7 @@ _OF_ERRORS: tuple[tuple[type[NearfieldError], Reason], ...] = (
     (NoConsent, Reason.NO_CONSENT),
     (NotPermitted, Reason.NO_CONSENT),
     (EditRefused, Reason.REFUSED),
+    (RequestStopped, Reason.STOPPED),
 )
 
 

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from nearfield.features.reasons import words
 from nearfield.listeners import Listeners
+from nearfield.types import Trace
 
 if TYPE_CHECKING:
+    from nearfield.providers.memory import ModelState
     from nearfield.routing.router import RoleStatus
 
 log = logging.getLogger(__name__)
@@ -84,3 +87,53 @@ class StatusBoard:
     def subscribe(self, callback: Callable[[ServiceStatus], None]) -> Callable[[], None]:
         """Call `callback` at every change from now on; returns the function that ends it."""
         return self._listeners.add(callback)
+
+
+def as_dict(
+    status: ServiceStatus,
+    index: IndexState,
+    last: Trace | None = None,
+    models: Sequence[ModelState] = (),
+) -> dict[str, Any]:
+    """Return the status as a message.
+
+    It has the state, detail, progress (0..1 or null), provider and model. A row for each role has
+    its provider ("" for none), and why each other candidate does not serve it. The state of the
+    index and the outcome of the `last` completion follow, null if there was none, and the models
+    that this process holds in memory or could load.
+    """
+    return {
+        "state": status.state.value,
+        "detail": status.detail,
+        "progress": status.progress,
+        "provider": status.provider,
+        "model": status.model,
+        "roles": [
+            {
+                "role": role.role,
+                "provider": role.provider,
+                "model": role.model,
+                "local": role.local,
+                "others": [{"provider": name, "why": why} for name, why in role.others],
+            }
+            for role in status.roles
+        ],
+        "last": _last(last),
+        "models": [asdict(one) for one in models],
+        "index": {
+            "state": index.state,
+            "detail": index.detail,
+            "done": index.done,
+            "total": index.total,
+            "files": index.files,
+            "chunks": index.chunks,
+            "vectors": index.vectors,
+        },
+    }
+
+
+def _last(trace: Trace | None) -> dict[str, str] | None:
+    if trace is None:
+        return None
+    told = words(trace)
+    return {"reason": trace.reason, "sentence": told.sentence, "advice": told.advice}

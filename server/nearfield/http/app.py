@@ -1,30 +1,28 @@
-"""Paths and admission: an ASGI application over one service.
+"""Paths and admission: an ASGI application over the handlers of some paths.
 
 Every request names this machine as its host, so that no web page gets here by a name that it has
 bound to loopback. Every one shows the token, but those to `/health` and, where the user has named
 it, to Ollama's paths: its clients have no place for one. A request without a token that comes from
-a browser is refused, and what it asks stays on this machine. No CORS headers are sent, so browsers
-keep pages from reading answers. When a client hangs up, the model is freed.
+a browser is refused, unless it is for a file of a page, and what it asks stays on this machine. No
+CORS headers are sent, so browsers keep pages from reading answers. When a client hangs up, the
+model is freed.
 """
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from nearfield.errors import NearfieldError
-from nearfield.features.service import Service
 from nearfield.features.token import Token
-from nearfield.http.asking import Asking
-from nearfield.http.chats import ChatsApi
 from nearfield.http.dialect import ANTHROPIC, LLAMA_CPP, OLLAMA, OPENAI, Dialect
 from nearfield.http.exchange import Answer, Event, HttpExchange, Receive, Send
-from nearfield.http.llama_cpp import LlamaCppApi
-from nearfield.http.loading import LoadingApi
-from nearfield.http.messages import AnthropicApi
-from nearfield.http.openai import OpenAiApi
 from nearfield.http.wire import BadRequest
 from nearfield.tasks import run_task, stop_task
+
+OLLAMA_PATH = "/api/tags"
+"""One of the paths that Ollama's API has."""
 
 HOSTS = frozenset({"127.0.0.1", "localhost", "[::1]"})
 
@@ -34,55 +32,30 @@ OF_BROWSERS = ("origin", "sec-fetch-site", "referer")
 
 @dataclass(frozen=True, slots=True)
 class PathHandler:
-    """Handler of a path, and the method of HTTP that it takes. An `open` one needs no token."""
+    """Handler of a path, and the method of HTTP that it takes. An `open` one needs no token, and a
+    `page` is for browsers, which cannot show one; its
+    errors are written by `dialect`, without one by that of the API that has such paths."""
 
     method: str
     answer: Answer
     open: bool = False
+    page: bool = False
+    dialect: Dialect | None = None
 
 
 class App:
-    """See the module. `workspace` is the folder that the requests belong to, by whose consent
-    something may be sent elsewhere; "" for none. With `ollama` its paths are there too."""
+    """See the module. `handlers` are by path."""
 
-    def __init__(
-        self, service: Service, token: Token, workspace: str = "", *, ollama: bool = False
-    ) -> None:
-        self._service = service
+    def __init__(self, handlers: Mapping[str, PathHandler], token: Token) -> None:
+        self._handlers = handlers
         self._token = token
-        asking = Asking(service, workspace)
-        openai, llama_cpp, messages = OpenAiApi(asking), LlamaCppApi(asking), AnthropicApi(asking)
-        loading, chats = LoadingApi(asking), ChatsApi(asking)
-        self._handlers = {
-            "/health": PathHandler("GET", self._health, open=True),
-            "/v1/models": PathHandler("GET", openai.models),
-            "/v1/completions": PathHandler("POST", openai.completion),
-            "/v1/chat/completions": PathHandler("POST", openai.chat),
-            "/v1/embeddings": PathHandler("POST", openai.embeddings),
-            "/v1/messages": PathHandler("POST", messages.message),
-            "/v1/messages/count_tokens": PathHandler("POST", messages.count_tokens),
-            "/nearfield/chats": PathHandler("GET", chats.heads),
-            "/nearfield/chats/say": PathHandler("POST", chats.say),
-            "/nearfield/chats/history": PathHandler("POST", chats.history),
-            "/nearfield/chats/delete": PathHandler("POST", chats.delete),
-            "/nearfield/models/load": PathHandler("POST", loading.load),
-            "/nearfield/models/unload": PathHandler("POST", loading.unload),
-            "/infill": PathHandler("POST", llama_cpp.infill),
-            "/props": PathHandler("GET", llama_cpp.props),
-        }
-        self._ollama = ollama
-        if ollama:
-            from nearfield.http.ollama import OllamaApi
-
-            named = OllamaApi(asking).paths()
-            self._handlers |= {
-                path: PathHandler(*handler, open=True) for path, handler in named.items()
-            }
 
     async def __call__(self, scope: Event, receive: Receive, send: Send) -> None:
         """ASGI: one request, one answer."""
         exchange = HttpExchange(scope, receive, send)
-        exchange.dialect = _dialect(exchange.path)
+        known = self._handlers.get(exchange.path)
+        said = known.dialect if known is not None else None
+        exchange.dialect = said or _dialect(exchange.path)
         try:
             answer = self._admitted(exchange)
             # A request without a token is not delayed.
@@ -118,7 +91,7 @@ class App:
                 code="invalid_api_key",
                 status=401,
             )
-        elif exchange.path != "/health" and any(map(exchange.headers.get, OF_BROWSERS)):
+        elif not handler.page and any(map(exchange.headers.get, OF_BROWSERS)):
             raise BadRequest("Without a token no web page is answered.", status=403)
         if handler is None:
             raise BadRequest(self._no_such_path(exchange.path), status=404)
@@ -138,14 +111,10 @@ class App:
         return bool(key) and self._token.matches(key.strip())
 
     def _no_such_path(self, path: str) -> str:
-        if path.startswith("/api/") and not self._ollama:
+        if path.startswith("/api/") and OLLAMA_PATH not in self._handlers:
             return "Ollama's paths are there with `nearfield serve --http HOST:PORT --ollama`."
-        return f"There is no such path; there are {', '.join(self._handlers)}."
-
-    async def _health(self, exchange: HttpExchange, body: bytes) -> None:
-        """Return whether completions can be had; without a token, so it tells nothing else."""
-        state = self._service.status.state
-        await exchange.json({"status": "ok" if state == "ready" else str(state)})
+        paths = (path for path, handler in self._handlers.items() if not handler.page)
+        return f"There is no such path; there are {', '.join(paths)}."
 
 
 def _dialect(path: str) -> Dialect:

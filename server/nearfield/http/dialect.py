@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from nearfield.errors import (
@@ -22,17 +22,22 @@ from nearfield.json_schema import SchemaUnusable
 @dataclass(frozen=True, slots=True)
 class ApiError:
     """An error on its way to a client: an HTTP status, and OpenAI's `kind`, `code` and `param`,
-    each "" where there is none."""
+    each "" where there is none. `hint` is the part of the message that says what to do."""
 
     status: int
     message: str
     kind: str = "server_error"
     code: str = ""
     param: str = ""
+    hint: str = ""
 
 
 def api_error_of(error: NearfieldError | None) -> ApiError:
     """Return what a client is told of `error`, None for an unexpected one."""
+    return replace(_api_error_of(error), hint=error.hint if error is not None else "")
+
+
+def _api_error_of(error: NearfieldError | None) -> ApiError:
     message = str(error) if error is not None else "Nearfield failed; its log says where."
     causes = error.causes if isinstance(error, NoProvider) else ()
     if isinstance(error, BadRequest):

@@ -6,6 +6,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, MutableMapping
 from typing import Any
+from urllib.parse import parse_qsl
 
 from nearfield.errors import NearfieldError
 from nearfield.http.dialect import OPENAI, Dialect, api_error_of
@@ -27,6 +28,7 @@ RETRY_SECONDS = "2"
 
 class HttpExchange:
     """See the module. `headers` are lower-case; of one sent twice both are kept, by a comma.
+    `query` has the parameters of the address, of one sent twice the last.
     `dialect` is the API that the path belongs to."""
 
     dialect: Dialect = OPENAI
@@ -38,6 +40,9 @@ class HttpExchange:
         for raw_name, raw_value in scope["headers"]:
             name, value = raw_name.decode("latin-1").lower(), raw_value.decode("latin-1")
             self.headers[name] = f"{self.headers[name]}, {value}" if name in self.headers else value
+        self.query: dict[str, str] = dict(
+            parse_qsl(scope.get("query_string", b"").decode("latin-1"), keep_blank_values=True)
+        )
         self.begun = False
         self._state: Event = scope.setdefault("state", {})
         self._receive = receive
@@ -87,6 +92,17 @@ class HttpExchange:
     async def text(self, text: str) -> None:
         """Answer with plain text."""
         await self._whole(text, "text/plain; charset=utf-8", 200, {})
+
+    async def file(self, content: bytes, media: str, **headers: str) -> None:
+        """Answer with the content of a file."""
+        described = {"content-type": media, "content-length": str(len(content))}
+        await self._start(200, described | headers)
+        await self._write({"type": "http.response.body", "body": content})
+
+    async def redirect(self, path: str) -> None:
+        """Send the client to another path of this server."""
+        await self._start(307, {"location": path, "content-length": "0"})
+        await self._write({"type": "http.response.body", "body": b""})
 
     async def stream(self, events: AsyncIterator[dict[str, Any]]) -> None:
         """Answer with `events` as they come. An error before the first of them is an answer of its

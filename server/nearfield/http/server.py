@@ -9,9 +9,10 @@ import asyncio
 import logging
 import signal
 import socket
-from collections.abc import Generator
+from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Protocol
 
 import uvicorn
 from msgspec import structs
@@ -19,10 +20,12 @@ from msgspec import structs
 from nearfield.config.load import load
 from nearfield.errors import ConfigError
 from nearfield.features import running_server
+from nearfield.features.running.listener import ServerListener
 from nearfield.features.service import Service
 from nearfield.features.token import Token, token
-from nearfield.http.app import App
+from nearfield.http.app import App, PathHandler
 from nearfield.http.connection import HttpConnection
+from nearfield.http.paths import model_paths
 from nearfield.terminal import say
 
 GRACE_SECONDS = 3
@@ -43,43 +46,65 @@ class _Server(uvicorn.Server):
         yield
 
 
-def run(host: str, port: int, workspace: Path | None = None, *, ollama: bool = False) -> int:
+class MorePaths(Protocol):
+    """Paths that are served beside those of the models, such as the control panel's."""
+
+    def begin(self) -> None:
+        """Begin with what takes a while; on the event loop."""
+        ...
+
+    def paths(self) -> Mapping[str, PathHandler]:
+        """Return the handlers by path."""
+        ...
+
+    async def aclose(self) -> None:
+        """End what they have begun."""
+        ...
+
+
+def run(
+    host: str,
+    port: int,
+    workspace: Path | None = None,
+    *,
+    ollama: bool = False,
+    more: Callable[[Service, Token], MorePaths] | None = None,
+) -> int:
     """Serve on a loopback address (port 0 picks one and says which) until a signal; answers the
     process's exit code. Raises `ConfigError` when the address or the token cannot be used."""
-    # A request's text is never logged, and uvicorn would write an error's own words.
-    logging.getLogger("uvicorn").setLevel(logging.CRITICAL)
     shown = token()
+    with listening(host, port) as (socket_, address):
+        running_server.remember(address)
+        _announce(address, shown, ollama=ollama)
+        try:
+            asyncio.run(_serve(socket_, address, shown, workspace, ollama=ollama, more=more))
+        finally:
+            running_server.forget(address)
+    return 0
+
+
+@contextmanager
+def listening(host: str, port: int) -> Generator[tuple[socket.socket, str]]:
+    """Yield a socket that listens, and its address. Raises `ConfigError`."""
     try:
-        listening = socket.create_server(
+        found = socket.create_server(
             (host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET
         )
     except OSError as error:
         raise ConfigError(
             f"Nearfield cannot listen on {host}:{port}: {error.strerror}.", "Take another port."
         ) from error
-    with listening:
+    with found:
         name = f"[{host}]" if ":" in host else host
-        address = f"http://{name}:{listening.getsockname()[1]}"
-        running_server.remember(address)
-        _announce(address, shown, ollama=ollama)
-        try:
-            asyncio.run(_serve(listening, shown, workspace, ollama=ollama))
-        finally:
-            running_server.forget(address)
-    return 0
+        yield found, f"http://{name}:{found.getsockname()[1]}"
 
 
-async def _serve(
-    listening: socket.socket, shown: Token, workspace: Path | None, *, ollama: bool
-) -> None:
-    loaded = load(workspace)
-    for problem in loaded.problems:
-        _say(str(problem))
-    # The record is of what an editor showed; here no client says what was accepted.
-    unrecorded = structs.replace(loaded.config.completion, record=False)
-    service = Service(structs.replace(loaded.config, completion=unrecorded))
+async def serve(found: socket.socket, app: App) -> None:
+    """Serve `app` until a signal."""
+    # A request's text is never logged, and uvicorn would write an error's own words.
+    logging.getLogger("uvicorn").setLevel(logging.CRITICAL)
     config = uvicorn.Config(
-        App(service, shown, str(workspace or ""), ollama=ollama),
+        app,
         loop="asyncio",
         http=HttpConnection,
         ws="none",
@@ -92,10 +117,38 @@ async def _serve(
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=GRACE_SECONDS,
     )
+    await _Server(config).serve([found])
+
+
+async def _serve(
+    found: socket.socket,
+    address: str,
+    shown: Token,
+    workspace: Path | None,
+    *,
+    ollama: bool,
+    more: Callable[[Service, Token], MorePaths] | None,
+) -> None:
+    loaded = load(workspace)
+    for problem in loaded.problems:
+        _say(str(problem))
+    # The record is of what an editor showed; here no client says what was accepted.
+    unrecorded = structs.replace(loaded.config.completion, record=False)
+    service = Service(structs.replace(loaded.config, completion=unrecorded))
+    listener = ServerListener(service)
+    folder = str(workspace or "")
+    also = more(service, shown) if more is not None else None
+    handlers = model_paths(service, folder, ollama=ollama)
     await service.start()
+    if also is not None:
+        also.begin()
+    listener.begin("http", "", lambda: [folder] if folder else [], address)
     try:
-        await _Server(config).serve([listening])
+        await serve(found, App({**handlers, **(also.paths() if also else {})}, shown))
     finally:
+        if also is not None:
+            await also.aclose()
+        await listener.aclose()
         await service.aclose()
 
 

@@ -46,8 +46,10 @@ Stops = str | Annotated[list[str | None], Meta(max_length=16)] | None
 class BadRequest(NearfieldError):
     """A request that cannot be answered. `param` names the field, `code` is OpenAI's."""
 
-    def __init__(self, message: str, param: str = "", code: str = "", status: int = 400) -> None:
-        super().__init__(message)
+    def __init__(
+        self, message: str, param: str = "", code: str = "", status: int = 400, hint: str = ""
+    ) -> None:
+        super().__init__(message, hint)
         self.param, self.code, self.status = param, code, status
 
 

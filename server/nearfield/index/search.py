@@ -30,6 +30,8 @@ from nearfield.index.interface import ChunkRow, IndexedSymbol, IndexReader, Near
 from nearfield.index.understand import text_of
 from nearfield.index.words import asked, parts
 
+MIN_PART = 0.0005
+"""Smaller parts of a score are not told."""
 FILES_HELD = 32
 """Files whose lines are held: one place asks for several definitions of one file."""
 CANDIDATES = 100
@@ -114,6 +116,15 @@ class TextEmbedder(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class ScorePart:
+    """A part of a hit's score, which all parts add up to; `words` says what it is for."""
+
+    part: str
+    score: float
+    words: str
+
+
+@dataclass(frozen=True, slots=True)
 class Hit:
     """A found chunk. Rows count from 0, `last` is not included; `text` is the source of
     the rows.
@@ -127,6 +138,20 @@ class Hit:
     language: str
     score: float
     text: str
+    why: tuple[ScorePart, ...] = ()
+
+    def row(self) -> dict[str, Any]:
+        """Return the hit as programs read it, with lines from 1."""
+        return {
+            "path": self.path.encode("utf-8", "replace").decode(),
+            "line": self.first + 1,
+            "end_line": self.last,
+            "kind": self.kind,
+            "symbol": self.symbol,
+            "language": self.language,
+            "score": round(self.score, 4),
+            "text": self.text,
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,6 +196,7 @@ class Searcher:
         self._embedder = embedder
         self._early = early
         self._vectors: NearestChunks | None = None
+        self._why: defaultdict[int, list[ScorePart]] | None = None
         self._read: OrderedDict[str, tuple[tuple[bytes, int, int], list[str]]] = OrderedDict()
 
     @property
@@ -190,10 +216,12 @@ class Searcher:
         near: str = "",
         *,
         meaning: bool = True,
+        explain: bool = False,
     ) -> list[Hit]:
         """The `k` best chunks; `near` is the path of the file that the question comes from. Without
-        `meaning` no vectors are asked."""
+        `meaning` no vectors are asked. With `explain` each hit says what its score is made of."""
         kind = kind or kind_of(query)
+        self._why = defaultdict(list) if explain else None
         scores = self._scores(query, kind, meaning)
         rows = self._reader.rows(scores)
         ranked = self._ranked(query, rows, scores, near)
@@ -211,6 +239,7 @@ class Searcher:
                         row.language,
                         score,
                         text,
+                        tuple(self._why[row.id]) if self._why is not None else (),
                     )
                 )
             if len(hits) >= k:
@@ -226,13 +255,17 @@ class Searcher:
         top = max((score for _chunk, score in text), default=1.0) or 1.0
         for chunk, score in text:
             scores[chunk] += (1 - weight) * score / top
+            self._note(chunk, "words", (1 - weight) * score / top, "the words of the query")
         if nearest:
             best, worst = nearest[0][1], nearest[-1][1]
             for chunk, cosine in nearest:
-                scores[chunk] += weight * (cosine - worst) / max(best - worst, 1e-6)
+                share = weight * (cosine - worst) / max(best - worst, 1e-6)
+                scores[chunk] += share
+                self._note(chunk, "meaning", share, f"alike in meaning (cosine {cosine:.2f})")
         if kind is QueryKind.SYMBOL or len(query.split()) == 1:
             for chunk in self._named(query, fuzzy=kind is QueryKind.SYMBOL):
                 scores[chunk] += NAMED_BOOST
+                self._note(chunk, "name", NAMED_BOOST, "it defines that name")
         return scores
 
     def _nearest(self, query: str) -> tuple[list[tuple[int, float]], dict[QueryKind, float]]:
@@ -273,19 +306,47 @@ class Searcher:
         now = time.time()
         final: list[tuple[ChunkRow, float]] = []
         for chunk, row in rows.items():
-            score = scores[chunk]
-            score += NAME_WORDS_BOOST * _named_share(row, asked_for)
-            score += STEM_BOOST * _stem_share(row.path, singular)
-            if aside and _ASIDE_PATH.search(row.path):
-                score *= ASIDE
-            if row.kind in {"section", "text"}:
-                score *= PROSE
             age = max(now - row.changed, 0.0)
             recent = RECENT_BOOST * math.exp(-age / RECENT_SECONDS)
-            score *= 1 + recent + (around.nearness(row.path) if around is not None else 0.0)
+            near_by = around.nearness(row.path) if around is not None else 0.0
+            steps = (
+                ("name", NAME_WORDS_BOOST * _named_share(row, asked_for), 1.0, "words of its name"),
+                ("file", STEM_BOOST * _stem_share(row.path, singular), 1.0, "words of its file"),
+                ("aside", 0.0, ASIDE if aside and _ASIDE_PATH.search(row.path) else 1.0, "a test"),
+                ("prose", 0.0, PROSE if row.kind in {"section", "text"} else 1.0, "no code"),
+                ("place", 0.0, 1 + recent + near_by, "changed lately, or near the open file"),
+            )
+            score = scores[chunk]
+            for part, more, factor, words in steps:
+                after = (score + more) * factor
+                self._note(chunk, part, after - score, words)
+                score = after
             final.append((row, score))
         final.sort(key=lambda pair: (-pair[1], pair[0].path, pair[0].first))
-        return _with_files(final)
+        return self._with_files(final)
+
+    def _note(self, chunk: int, part: str, score: float, words: str) -> None:
+        """Note a part of a chunk's score, where the question asks for it."""
+        if self._why is not None and abs(score) >= MIN_PART:
+            self._why[chunk].append(ScorePart(part, round(score, 4), words))
+
+    def _with_files(self, ranked: list[tuple[ChunkRow, float]]) -> list[tuple[ChunkRow, float]]:
+        """A file with several good chunks is about the matter: its best one gains by the others."""
+        others: defaultdict[str, float] = defaultdict(float)
+        first: set[str] = set()
+        for row, score in ranked:
+            if row.path in first:
+                others[row.path] = min(others[row.path] + score, 2.0)
+            first.add(row.path)
+        lifted: list[tuple[ChunkRow, float]] = []
+        first.clear()
+        for row, score in ranked:
+            gain = 0.0 if row.path in first else FILE_SHARE * others[row.path]
+            first.add(row.path)
+            self._note(row.id, "others", gain, "other hits in its file")
+            lifted.append((row, score + gain))
+        lifted.sort(key=lambda pair: (-pair[1], pair[0].path, pair[0].first))
+        return lifted
 
     def _around(self, near: str) -> Neighbourhood | None:
         """The neighbourhood of the cursor's file, None without one."""
@@ -367,21 +428,3 @@ def _stem_share(path: str, singular: frozenset[str]) -> float:
     if not words:
         return 0.0
     return sum(word.rstrip("s") in singular for word in words) / len(words)
-
-
-def _with_files(ranked: list[tuple[ChunkRow, float]]) -> list[tuple[ChunkRow, float]]:
-    """A file with several good chunks is about the matter: its best chunk gains by the others."""
-    others: defaultdict[str, float] = defaultdict(float)
-    first: set[str] = set()
-    for row, score in ranked:
-        if row.path in first:
-            others[row.path] = min(others[row.path] + score, 2.0)
-        first.add(row.path)
-    lifted: list[tuple[ChunkRow, float]] = []
-    first.clear()
-    for row, score in ranked:
-        gain = 0.0 if row.path in first else FILE_SHARE * others[row.path]
-        first.add(row.path)
-        lifted.append((row, score + gain))
-    lifted.sort(key=lambda pair: (-pair[1], pair[0].path, pair[0].first))
-    return lifted

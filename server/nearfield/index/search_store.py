@@ -290,6 +290,17 @@ class SqliteReader(Symbols):
             disk_bytes=disk,
         )
 
+    def fact(self, key: str) -> str:
+        """Return a fact that the builder has recorded, "" where it has not."""
+        return str(self._db.execute("SELECT value FROM meta WHERE key = ?", (key,)).get or "")
+
+    def languages(self) -> dict[str, int]:
+        """Return the number of indexed files by language, the commonest first."""
+        rows = self._db.execute(
+            "SELECT language, count(*) FROM file WHERE reason = '' GROUP BY 1 ORDER BY 2 DESC, 1"
+        )
+        return {str(language): int(count) for language, count in rows}
+
     def skipped(self) -> dict[str, int]:
         """Return the number of files that the last build skipped, by reason."""
         tally = str(self._db.execute("SELECT value FROM meta WHERE key = 'skipped'").get or "")

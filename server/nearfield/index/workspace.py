@@ -153,6 +153,20 @@ class Workspace:
 
         return store, release
 
+    def forget(self) -> bool:
+        """Delete the index of this machine, unless it is being built; return whether it could. A
+        team's index stays."""
+        lock = filelock.FileLock(self.place.lock, timeout=0, mode=0o600)
+        try:
+            with lock:
+                for ending in ("", "-wal", "-shm"):
+                    file = self.place.file
+                    file.with_name(file.name + ending).unlink(missing_ok=True)
+                self.place.early.unlink(missing_ok=True)
+        except filelock.Timeout:
+            return False
+        return True
+
     def searcher(self, embedder: Embedder | None = None) -> Searcher:
         """Return a searcher of the index. Raises `IndexUnusable` when there is none yet."""
         reader = self.reader()
@@ -261,6 +275,9 @@ class Keeper:
     def build(self, listener: Listener | None = None) -> BuildReport:
         """Names and text, with their early vectors."""
         report = self.builder.build(listener)
+        if self._store is not None and self._workspace.shared is None:
+            # By this a file of the cache is known as that of a folder.
+            self._store.say({"root": str(self._workspace.root)})
         if not (report.stopped or self._make_early()):
             report.stopped = True
         if self._workspace.shared is not None and self._store is not None and not report.stopped:

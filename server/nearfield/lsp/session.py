@@ -27,6 +27,7 @@ from nearfield.tasks import run_task, stop_task
 
 if TYPE_CHECKING:
     from nearfield.features.chat.chat import ChatService
+    from nearfield.features.running.listener import ServerListener
     from nearfield.features.service import Service
     from nearfield.types import Snapshot
 
@@ -63,6 +64,7 @@ class Session:
         self._starting: asyncio.Task[Service] | None = None
         self._noticed: set[str] = set()
         self._watching: asyncio.Task[None] | None = None
+        self._listener: ServerListener | None = None
         self._closed: asyncio.Task[None] | None = None
         protocol.when_shut_down = self._leave
 
@@ -116,6 +118,8 @@ class Session:
         if self._starting is not None and not self._starting.done():
             self._starting.cancel()
         await stop_task(self._watching)
+        if self._listener is not None:
+            await self._listener.aclose()
         if self._made is not None:
             await self._made.aclose()
 
@@ -153,6 +157,8 @@ class Session:
             "watch the settings",
         )
         self.documents.follow(service)
+        self._listener = await asyncio.to_thread(_listener, service)
+        self._listener.begin("editor", self.client_name, lambda: self.documents.roots)
         return service
 
 
@@ -169,6 +175,14 @@ def _wants_popup(config: Config, capabilities: types.ClientCapabilities) -> bool
         return config.completion.popup == "always"
     document = capabilities.text_document
     return document is None or document.inline_completion is None
+
+
+def _listener(service: Service) -> ServerListener:
+    """Return what lets the user's other programs ask a service. It is imported here, after the
+    answer to `initialize`."""
+    from nearfield.features.running.listener import ServerListener
+
+    return ServerListener(service)
 
 
 def _service_class() -> Any:

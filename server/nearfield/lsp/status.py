@@ -4,20 +4,19 @@ clients of Copilot's server know it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, replace
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from pygls.lsp.server import LanguageServer
 
-from nearfield.features.reasons import last_completion, words
-from nearfield.features.status import IndexState, ServiceState, ServiceStatus
+from nearfield.features.reasons import last_completion
+from nearfield.features.status import IndexState, ServiceState, ServiceStatus, as_dict
 from nearfield.lsp.session import Session
-from nearfield.types import Reason, Trace
+from nearfield.types import Reason
 
 if TYPE_CHECKING:
     from nearfield.features.service import Service
-    from nearfield.providers.memory import ModelState
     from nearfield.routing.router import RoleStatus
 
 STATUS = "nearfield/status"
@@ -84,56 +83,6 @@ def register(server: LanguageServer, session: Session) -> None:
 
     session.when_started.append(started)
     server.feature(STATUS)(answer)
-
-
-def as_dict(
-    status: ServiceStatus,
-    index: IndexState,
-    last: Trace | None = None,
-    models: Sequence[ModelState] = (),
-) -> dict[str, Any]:
-    """Return the status as a message.
-
-    It has the state, detail, progress (0..1 or null), provider and model. A row for each role has
-    its provider ("" for none), and why each other candidate does not serve it. The state of the
-    index and the outcome of the `last` completion follow, null if there was none, and the models
-    that this process holds in memory or could load.
-    """
-    return {
-        "state": status.state.value,
-        "detail": status.detail,
-        "progress": status.progress,
-        "provider": status.provider,
-        "model": status.model,
-        "roles": [
-            {
-                "role": role.role,
-                "provider": role.provider,
-                "model": role.model,
-                "local": role.local,
-                "others": [{"provider": name, "why": why} for name, why in role.others],
-            }
-            for role in status.roles
-        ],
-        "last": _last(last),
-        "models": [asdict(one) for one in models],
-        "index": {
-            "state": index.state,
-            "detail": index.detail,
-            "done": index.done,
-            "total": index.total,
-            "files": index.files,
-            "chunks": index.chunks,
-            "vectors": index.vectors,
-        },
-    }
-
-
-def _last(trace: Trace | None) -> dict[str, str] | None:
-    if trace is None:
-        return None
-    told = words(trace)
-    return {"reason": trace.reason, "sentence": told.sentence, "advice": told.advice}
 
 
 def as_copilot(status: ServiceStatus) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
+from typing import Any
 
 from nearfield.errors import NotPermitted
 
@@ -58,6 +59,30 @@ class LedgerEntry:
     tokens_out: int | None
     price: Decimal | None
 
+    def row(self, full: bool = False) -> dict[str, Any]:
+        """Return the entry as programs read it; `full` with the hash and, where it was kept, the
+        text."""
+        sending = self.sending
+        row: dict[str, Any] = {
+            "id": self.id,
+            "at": self.at,
+            "workspace": sending.workspace,
+            "provider": sending.provider,
+            "model": sending.model,
+            "destination": sending.destination,
+            "task": sending.task,
+            "files": [
+                {"path": path, "start": start, "end": end} for path, start, end in sending.files
+            ],
+            "bytes": sending.bytes,
+            "redactions": dict(sending.redactions),
+            "tokens_in": self.tokens_in,
+            "tokens_out": self.tokens_out,
+            "price": self.price,
+            "outcome": self.outcome,
+        }
+        return row | {"sha256": sending.digest, "content": sending.content} if full else row
+
 
 @dataclass(frozen=True, slots=True)
 class Spending:
@@ -84,6 +109,7 @@ class LocalUse:
 class EntryFilter:
     """A filter of entries: all conditions that are set must hold. Times are seconds since the
     epoch, `workspace` is a path, `provider` and `task` are names, `outcome` is a prefix of it.
+    `before` is the number of a later entry.
     """
 
     since: float | None = None
@@ -92,3 +118,4 @@ class EntryFilter:
     provider: str | None = None
     task: str | None = None
     outcome: str | None = None
+    before: int | None = None

@@ -34,6 +34,7 @@ from nearfield.routing.money import estimate_tokens
 from nearfield.routing.plan import Candidate, Funds, Plan, plan
 from nearfield.routing.request_context import Offer, RequestContext
 from nearfield.routing.rules import facts, first, role_of, title
+from nearfield.routing.running import RunningRequests
 from nearfield.routing.store import Store
 from nearfield.types import ChatRequest, Delta, EditRequest, InfillRequest, Priority, Usage
 
@@ -93,6 +94,7 @@ class ProviderPool:
             name: Breaker(routing.breaker_failures, routing.breaker_seconds) for name in providers
         }
         self.loads = ProviderLoad()
+        self.running = RunningRequests()
         self._used: Counter[tuple[str, str, str, str, str]] = Counter()
         self._flushed = time.monotonic()
         self._background: set[asyncio.Task[Any]] = set()

@@ -15,6 +15,7 @@ from contextlib import (
     AbstractAsyncContextManager,
     AbstractContextManager,
     aclosing,
+    asynccontextmanager,
     nullcontext,
 )
 from dataclasses import dataclass, field, replace
@@ -51,6 +52,7 @@ from nearfield.routing.plan import (
 from nearfield.routing.provider_pool import ProviderPool
 from nearfield.routing.quality import REPEATS, JudgedAnswer, is_endless, judge
 from nearfield.routing.request_context import Offer, RequestContext
+from nearfield.routing.running import RunningRequest
 from nearfield.types import ChatRequest, Delta, EditRequest, Finish, InfillRequest, Usage
 
 # A provider ends its own stream at the deadline; this long after it the router does.
@@ -146,6 +148,7 @@ class Route:
         self.kept = False
         self._ended = False
         self._enough = False
+        self._running: RunningRequest | None = None
 
     async def __aenter__(self) -> Route:
         return self
@@ -253,7 +256,10 @@ class Route:
             return
         try:
             self.provider = self._pool.providers[step.name]
-            async with aclosing(self._timed(self._attempt(step.name), others)) as stream:
+            async with (
+                self._seen(step.name),
+                aclosing(self._timed(self._attempt(step.name), others)) as stream,
+            ):
                 async for delta in stream:
                     if delta.finish is not None:
                         said.last = delta
@@ -340,6 +346,18 @@ class Route:
 
     # --- asking ---
 
+    @asynccontextmanager
+    async def _seen(self, name: str) -> AsyncGenerator[None]:
+        """Show the request to the user, who may stop it, while the body runs."""
+        task = "prefill" if _is_prefill(self._request) else self._context.task.value
+        model, is_local = self._pool.providers[name].model, name in self._pool.local
+        with self._pool.running.begin(task, name, model, is_local=is_local) as running:
+            self._running = running
+            try:
+                yield
+            finally:
+                self._running = None
+
     async def _attempt(self, name: str) -> AsyncGenerator[Delta]:
         """Stream from one provider, under its breaker."""
         breaker = self._pool.breakers[name]
@@ -361,6 +379,8 @@ class Route:
                     async for delta in stream:
                         if watch is not None:
                             watch.heard(delta)
+                        if self._running is not None:
+                            self._running.heard(delta)
                         if delta.read is not None:
                             continue
                         spoke = True
@@ -439,11 +459,15 @@ class Route:
         async with aclosing(stream):
             while True:
                 try:
-                    async with asyncio.timeout(self._patience(others)):
+                    async with asyncio.timeout(self._patience(others)) as limit:
+                        if self._running is not None:
+                            self._running.waits(limit)
                         delta = await anext(stream)
                 except StopAsyncIteration:
                     return
                 except TimeoutError:
+                    if self._running is not None:
+                        self._running.check()
                     error = DeadlineExceeded("It did not answer in time.")
                     if self.provider is not None:
                         self._pool.breakers[self.provider.name].fail(error, time.monotonic())

@@ -11,6 +11,7 @@ through `egress` alone. `Router(...)` does no I/O; a changed configuration makes
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from types import MappingProxyType
@@ -19,6 +20,7 @@ from nearfield.config.folders import FolderConfigs
 from nearfield.config.schema import ROLES, Config
 from nearfield.errors import NotReady
 from nearfield.providers.base import Provider
+from nearfield.routing.breaker import Circuit
 from nearfield.routing.consent import Consent, ConsentRecord
 from nearfield.routing.explain import RouteExplanation, explain
 from nearfield.routing.guard import Guard
@@ -27,6 +29,7 @@ from nearfield.routing.provider_pool import STAND_INS, ProviderPool, variants
 from nearfield.routing.request_context import Offer, RequestContext, Task
 from nearfield.routing.roles import RoleChoice, check_role, choose, usual_role
 from nearfield.routing.route import Restart, Route
+from nearfield.routing.running import RunningRequests
 from nearfield.routing.store import Store
 from nearfield.types import ChatRequest, EditForm, EditRequest, InfillRequest
 
@@ -79,6 +82,18 @@ class Router:
     def guard(self) -> Guard:
         """The guard that every request to another machine passes."""
         return self._pool.guard
+
+    @property
+    def running(self) -> RunningRequests:
+        """The requests that are being answered."""
+        return self._pool.running
+
+    def breakers(self) -> Mapping[str, tuple[Circuit, str]]:
+        """Return the state of each provider's breaker, and why it keeps requests away."""
+        now = time.monotonic()
+        return {
+            name: (one.state(now), one.why_not(now)) for name, one in self._pool.breakers.items()
+        }
 
     def candidates(self, role: str, workspace: str = "") -> tuple[Provider, ...]:
         """Return the providers that the strategy of `workspace` lets serve `role`, in the order

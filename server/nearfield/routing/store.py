@@ -134,6 +134,11 @@ class Store:
         )
         return [_entry(row) for row in rows]
 
+    def count(self) -> int:
+        """Return the number of all entries."""
+        row = self._one("SELECT count(*) FROM egress", ())
+        return int(row[0]) if row else 0
+
     def entry(self, number: int) -> LedgerEntry | None:
         """Return an entry, None if no entry has that id."""
         row = self._one(f"SELECT {_COLUMNS} FROM egress WHERE id = ?", (number,))  # noqa: S608 - made of constants
@@ -338,6 +343,7 @@ def _where(wanted: EntryFilter) -> tuple[str, list[Any]]:
         ("provider = ?", wanted.provider),
         ("task = ?", wanted.task),
         ("substr(outcome, 1, length(?)) = ?", wanted.outcome),
+        ("id < ?", wanted.before),
     )
     held = [(sql, value) for sql, value in conditions if value is not None]
     values = [value for sql, value in held for _ in range(sql.count("?"))]

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from nearfield.cli import checks
-from nearfield.cli.checks import State
 from nearfield.config.load import Loaded, SettingsProblem
 from nearfield.config.schema import Config, Engine
+from nearfield.features.doctor import checks
+from nearfield.features.doctor.checks import State
 from nearfield.providers import managed
 
 NATIVE = "CPU : AVX2 = 1 | FMA = 1 | AVX512 = 1 | "

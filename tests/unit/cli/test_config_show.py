@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from nearfield.cli.config import HIDDEN, shown
+from nearfield.features.settings import HIDDEN, shown
 
 
 @pytest.mark.parametrize(

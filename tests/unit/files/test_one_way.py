@@ -29,7 +29,7 @@ READ = {
     "config/edit.py": "reads the settings before it changes them",
     "catalog/wheels.py": "reads the log of its own compiler run",
     "cli/audit.py": "writes the export that the user names",
-    "cli/checks.py": "reads /proc/cpuinfo",
+    "features/doctor/checks.py": "reads /proc/cpuinfo",
     "config/load.py": "reads the settings",
     "engine/llama.py": "reads the head of a model",
     "features/token.py": "reads the token, which others may not have read",

@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from nearfield.cli import checks
 from nearfield.config.schema import Config
+from nearfield.features.doctor import checks
 from nearfield.index.builder import Builder, left_out
 from nearfield.index.embedding import Embedding
 from nearfield.index.files import Tree

@@ -76,15 +76,20 @@ class CallStore:
             )
 
     def calls(
-        self, since: float | None = None, workspace: str | None = None, limit: int = -1
+        self,
+        since: float | None = None,
+        workspace: str | None = None,
+        limit: int = -1,
+        session: str | None = None,
     ) -> list[Called]:
-        """The calls since then and of that workspace (None: all), newest first."""
+        """The calls since then, of that workspace and that chat (None: all), newest first."""
         with self._file.connected() as db:
             rows: Sequence[tuple[Any, ...]] = db.execute(
                 "SELECT id, at, workspace, session, provider, model, name, arguments, decision,"
                 " outcome, ms, bytes FROM calls WHERE (?1 IS NULL OR at >= ?1)"
-                " AND (?2 IS NULL OR workspace = ?2) ORDER BY id DESC LIMIT ?3",
-                (since, workspace, limit),
+                " AND (?2 IS NULL OR workspace = ?2) AND (?4 IS NULL OR session = ?4)"
+                " ORDER BY id DESC LIMIT ?3",
+                (since, workspace, limit, session),
             ).fetchall()
         return [Called(*row) for row in rows]
 

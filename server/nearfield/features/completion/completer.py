@@ -18,6 +18,7 @@ from dataclasses import dataclass, replace
 
 from nearfield.config.folders import FolderConfigs
 from nearfield.config.schema import Completion, Config
+from nearfield.errors import RequestStopped
 from nearfield.features.completion.alternatives import (
     MAX_ALTERNATIVES,
     Alternatives,
@@ -293,7 +294,8 @@ class Completer(Feature):
     def _judged(self, turn: _Turn, found: Generated, shaper: Shaper) -> CompletionAnswer:
         """Shape and cache what came; show it only if it still belongs to the document."""
         request, metrics = turn.request, turn.metrics
-        if found.ending is not Ending.DEADLINE:
+        # A request that the user stopped says nothing about the model.
+        if found.ending is not Ending.DEADLINE and not isinstance(found.error, RequestStopped):
             self._health.outcome(found.error, found.stumbled)
         if found.ending is Ending.FAILED:
             metrics.detail = found.error.message if found.error else ""

@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import json
 import sqlite3
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
 from nearfield.config.paths import data_dir
 from nearfield.errors import NearfieldError
+from nearfield.features.metrics import sums_store
+from nearfield.features.metrics.sums_store import SuggestionSums
 from nearfield.features.suggestion_record import SuggestionRecord, Taken
 from nearfield.routing.store import Database, Migration
 
@@ -63,7 +66,24 @@ class RecordStore:
                 ids.append(row.id or int(cursor.lastrowid or 0))
             if before is not None:
                 db.execute("DELETE FROM suggestions WHERE at < ?", (before,))
+                sums_store.forget_days(db, before)
+            sums_store.add_settled(db, time.time())
         return ids
+
+    def settle(self) -> bool:
+        """Add some of the records that change no more to the sums; return whether there are more.
+        Nothing happens if there is no file."""
+        if not self.path.exists():
+            return False
+        with self._file.writing() as db:
+            return sums_store.add_settled(db, time.time())
+
+    def sums(self, since: float) -> SuggestionSums:
+        """Return the sums of the days from `since` on; nothing if there is no file."""
+        if not self.path.exists():
+            return SuggestionSums([], [], [], [], [])
+        with self._file.connected() as db:
+            return sums_store.sums_since(db, since)
 
     def rows(self, since: float) -> list[SuggestionRecord]:
         """Return the records since then, oldest first; none if there is no file."""
@@ -101,4 +121,9 @@ def m202_stages(db: sqlite3.Connection) -> None:
     db.execute("ALTER TABLE suggestions ADD COLUMN stages TEXT NOT NULL DEFAULT '{}'")
 
 
-MIGRATIONS: tuple[Migration, ...] = (m201_suggestions, m202_stages)
+def m203_sums(db: sqlite3.Connection) -> None:
+    """Create the sums by day."""
+    sums_store.make_tables(db)
+
+
+MIGRATIONS: tuple[Migration, ...] = (m201_suggestions, m202_stages, m203_sums)

@@ -1,13 +1,13 @@
-"""Sums over the records of suggestions, for `nearfield stats`."""
+"""Statistics of suggestions, for `nearfield stats` and the control panel."""
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from nearfield.features.suggestion_record import SuggestionRecord, Taken
-from nearfield.types import GIVEN_UP, Situation, Surface
+from nearfield.features.metrics.sums_store import BIN_WIDTH, CLASS_WIDTH, Row, SuggestionSums
+from nearfield.types import GIVEN_UP, Situation
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +18,7 @@ class Latency:
     answers: int
     p50: float
     p90: float
+    p99: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,66 +66,143 @@ class NextEditStatistics:
     stages: tuple[StageLatency, ...]
 
 
-def next_edit_summary(rows: Sequence[SuggestionRecord]) -> NextEditStatistics:
-    """Return the sums of those of these records that are of next edits."""
-    rows = [row for row in rows if row.method == Surface.NEXT_EDIT]
-    answered = [row for row in rows if row.stages and row.reason not in GIVEN_UP]
-    times: defaultdict[str, list[float]] = defaultdict(list)
-    for row in answered:
-        for stage, ms in (*row.stages.items(), ("total", row.ms)):
-            times[stage].append(ms)
-    total = times.pop("total", None)
-    in_order = [*times.items(), *([("total", total)] if total else ())]
+@dataclass(frozen=True, slots=True)
+class SuggestionPart:
+    """Counts of the completions of one day, language, situation or model, its `key`; see
+    `CompletionStatistics`."""
+
+    key: str
+    questions: int
+    offered: int
+    accepted: int
+    partly: int
+    acceptance: float | None
+    saved: int
+    survived: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class ConfidenceBin:
+    """Completions whose tokens' mean log-probability is between `low` and `high`: those that were
+    offered, taken, their characters saved, and those `hidden` by the threshold."""
+
+    low: float
+    high: float
+    offered: int
+    taken: int
+    saved: int
+    hidden: int
+
+
+def next_edit_summary(sums: SuggestionSums) -> NextEditStatistics:
+    """Return what the sums say about next edits."""
+    rows = [row for row in sums.counts if row[4]]
+    stages = _percentiles(sums.stages, (50, 90, 99))
+    answered = {stage: count for stage, count, _ in stages}
+    in_order = sorted(stages, key=lambda one: one[0] == "total")
     return NextEditStatistics(
-        questions=len(rows),
-        offered=sum(not row.reason for row in rows),
-        answered=len(answered),
-        silent=dict(Counter(row.reason for row in rows if row.reason).most_common()),
-        stages=tuple(
-            StageLatency(stage, *(percentile(found, percent) for percent in (50, 90, 99)))
-            for stage, found in in_order
+        questions=round(sum(row[5] for row in rows)),
+        offered=round(sum(row[6] for row in rows)),
+        answered=answered.get("total", 0),
+        silent=_reasons(sums, next_edit=True),
+        stages=tuple(StageLatency(stage, *values) for stage, _, values in in_order),
+    )
+
+
+def summary(sums: SuggestionSums) -> CompletionStatistics:
+    """Return what the sums say about completions."""
+    rows = [row for row in sums.counts if not row[4]]
+    whole = _part("", rows)
+    evaluated, reused, generated = (round(sum(row[at] for row in rows)) for at in (13, 14, 15))
+    given_up = {str(reason) for reason in GIVEN_UP}
+    silent = _reasons(sums, next_edit=False)
+    order = [str(situation) for situation in Situation]
+    times = {
+        name: (count, values) for name, count, values in _percentiles(sums.times, (50, 90, 99))
+    }
+    return CompletionStatistics(
+        questions=whole.questions,
+        offered=whole.offered,
+        accepted=whole.accepted,
+        partly=whole.partly,
+        acceptance=whole.acceptance,
+        saved=whole.saved,
+        survived=whole.survived,
+        silent={reason: count for reason, count in silent.items() if reason not in given_up},
+        evaluated=evaluated,
+        reused=reused,
+        generated=generated,
+        latency=tuple(
+            Latency(name, times[name][0], *times[name][1]) for name in order if name in times
         ),
     )
 
 
-def summary(rows: Sequence[SuggestionRecord]) -> CompletionStatistics:
-    """Return the sums of those of these records that are of completions."""
-    rows = [row for row in rows if row.method != Surface.NEXT_EDIT]
-    taken = Counter(row.taken for row in rows if row.chars)
-    accepted, partly = taken[Taken.ACCEPTED], taken[Taken.PARTIAL]
-    offered = taken.total() - taken[Taken.CONTINUED]
-    known = [(row.survived, row.saved) for row in rows if row.survived is not None and row.saved]
-    looked_at = sum(saved for _, saved in known)
-    silent = Counter(row.reason for row in rows if row.reason and row.reason not in GIVEN_UP)
-    return CompletionStatistics(
-        questions=len(rows),
-        offered=offered,
-        accepted=accepted,
-        partly=partly,
+def parts(sums: SuggestionSums, by: str) -> list[SuggestionPart]:
+    """Return the completions of each "day", "language", "situation" or "model"."""
+    at = ("day", "language", "situation", "model").index(by)
+    found: defaultdict[str, list[Row]] = defaultdict(list)
+    for row in sums.counts:
+        if not row[4]:
+            found[str(row[at] or "")].append(row)
+    return [_part(key, found[key]) for key in sorted(found)]
+
+
+def curve(sums: SuggestionSums) -> list[ConfidenceBin]:
+    """Return the completions by confidence, the lowest first."""
+    return [
+        ConfidenceBin(
+            round(number * BIN_WIDTH, 4), round((number + 1) * BIN_WIDTH, 4), *map(round, counts)
+        )
+        for number, *counts in sorted(sums.confidences)
+    ]
+
+
+def _part(key: str, rows: Sequence[Row]) -> SuggestionPart:
+    questions, _, offered, accepted, partly, saved, looked_at, remained = (
+        sum(row[at] for row in rows) for at in range(5, 13)
+    )
+    return SuggestionPart(
+        key=key,
+        questions=round(questions),
+        offered=round(offered),
+        accepted=round(accepted),
+        partly=round(partly),
         acceptance=(accepted + partly) / offered if offered else None,
-        saved=sum(row.saved for row in rows),
-        survived=sum(s * saved for s, saved in known) / looked_at if looked_at else None,
-        silent=dict(silent.most_common()),
-        evaluated=sum(row.evaluated for row in rows),
-        reused=sum(row.reused for row in rows),
-        generated=sum(row.generated for row in rows),
-        latency=_latencies(rows),
+        saved=round(saved),
+        survived=remained / looked_at if looked_at else None,
     )
 
 
-def _latencies(rows: Sequence[SuggestionRecord]) -> tuple[Latency, ...]:
-    times: defaultdict[str, list[float]] = defaultdict(list)
-    for row in rows:
-        if row.reason not in GIVEN_UP:
-            times[row.situation].append(row.ms)
-    order = [str(situation) for situation in Situation]
-    known = [situation for situation in order if situation in times]
-    return tuple(
-        Latency(name, len(times[name]), percentile(times[name], 50), percentile(times[name], 90))
-        for name in known
-    )
+def _reasons(sums: SuggestionSums, *, next_edit: bool) -> dict[str, int]:
+    """Return the reasons, the commonest first."""
+    found = [(str(reason), round(count)) for of, reason, count in sums.reasons if of == next_edit]
+    return dict(sorted(found, key=lambda one: -one[1]))
 
 
-def percentile(values: Sequence[float], percent: int) -> float:
-    """Return the smallest of `values` that at least `percent` of them do not exceed."""
-    return sorted(values)[max(0, -(-len(values) * percent // 100) - 1)]
+def _percentiles(
+    rows: Sequence[Row], percents: Sequence[int]
+) -> list[tuple[str, int, tuple[float, ...]]]:
+    """Return the count and the percentiles of each name's classes of milliseconds."""
+    classes: defaultdict[str, list[tuple[int, int]]] = defaultdict(list)
+    for name, number, count in rows:
+        classes[str(name)].append((int(number), round(count)))
+    return [
+        (
+            name,
+            sum(count for _, count in found),
+            tuple(percentile(sorted(found), percent) for percent in percents),
+        )
+        for name, found in classes.items()
+    ]
+
+
+def percentile(classes: Sequence[tuple[int, int]], percent: int) -> float:
+    """Return the middle of the class, in milliseconds, that at least `percent` of the answers do
+    not exceed. `classes` are numbers and counts, the quickest first."""
+    rest = -(-sum(count for _, count in classes) * percent // 100)
+    for number, count in classes:
+        rest -= count
+        if rest <= 0:
+            return CLASS_WIDTH**number
+    return 0.0

@@ -103,6 +103,7 @@ class Knowledge(Feature):
         self._opened_by: dict[str, Config] = {}
         self._prepared = PerDocument[PreparedSnippets](documents)
         self._recent = RecentEdits()
+        self._paused: set[str] = set()
         self._changed = asyncio.Event()
         self._listeners = Listeners[IndexState]()
         self._detail = ""
@@ -133,13 +134,39 @@ class Knowledge(Feature):
         if not self._activity.allows_idle_work():
             self.suspend()
             return
-        for index in self._indexes.values():
-            index.resume()
+        for root, index in self._indexes.items():
+            if root not in self._paused:
+                index.resume()
 
     def suspend(self) -> None:
         """Let the indexes do no work in the background."""
         for index in self._indexes.values():
             index.pause()
+
+    def pause(self, root: str, on: bool) -> bool:
+        """Let the index of a folder do no work in the background while `on`; return whether there
+        is one."""
+        index = self._indexes.get(root)
+        if index is None:
+            return False
+        (self._paused.add if on else self._paused.discard)(root)
+        if on:
+            index.pause()
+        else:
+            self.activity_changed()
+        return True
+
+    async def rebuild(self, root: str, *, fresh: bool = False) -> bool:
+        """Look at every file of a folder again, with `fresh` as if none had been indexed; return
+        whether there is an index."""
+        if root not in self._indexes:
+            return False
+        config = self._opened_by[root]
+        await asyncio.shield(self._close(root))
+        if fresh:
+            await asyncio.to_thread(_forget_index, root, config)
+        self._changed.set()
+        return True
 
     async def aclose(self) -> None:
         """Close the indexes; `run` must have ended."""
@@ -177,7 +204,7 @@ class Knowledge(Feature):
             index.subscribe(lambda _: self._say())
             self._stop_telling[root] = self._scheduler.others.add(index.give_way)
             await index.open(Path(root))
-            if not self._activity.allows_idle_work():
+            if root in self._paused or not self._activity.allows_idle_work():
                 index.pause()
             for document in self._documents:
                 self._pass_on(document.snapshot)
@@ -376,6 +403,20 @@ class Knowledge(Feature):
             return IndexState(detail=self._detail)
         return _together(statuses, self._detail)
 
+    def states(self) -> list[dict[str, Any]]:
+        """Return the state of each folder's index, for the user."""
+        return [
+            {
+                "root": root,
+                "state": str(index.status.state),
+                "detail": index.status.detail,
+                "done": index.status.done,
+                "total": index.status.total,
+                "paused": root in self._paused,
+            }
+            for root, index in self._indexes.items()
+        ]
+
     def subscribe(self, callback: Callable[[IndexState], None]) -> Callable[[], None]:
         """Call `callback` with every new state; return a function that unsubscribes."""
         return self._listeners.add(callback)
@@ -488,6 +529,14 @@ def _refused(root: str) -> str:
     if path == path.parent or path == Path.home():
         return "A whole home or disk is not indexed: open the folder of a project."
     return "" if path.is_dir() else f"The folder {path.name} is not there, so it is not indexed."
+
+
+def _forget_index(root: str, config: Config) -> None:
+    """Delete the file of a folder's index, unless another process builds it."""
+    from nearfield.catalog.disk import cache_dir
+    from nearfield.index.workspace import Workspace
+
+    Workspace.of(Path(root), config, cache_dir()).forget()
 
 
 def _index_class() -> Any:

@@ -17,7 +17,14 @@ from nearfield.config.schema import Completion, Config
 from nearfield.features.completion.acceptance import SurvivalWatch
 from nearfield.features.metrics.recorder import KEPT_DAYS, Recorder
 from nearfield.features.metrics.store import RecordStore, RecordUnusable
-from nearfield.features.metrics.summary import Latency, percentile, summary
+from nearfield.features.metrics.summary import (
+    curve,
+    next_edit_summary,
+    parts,
+    percentile,
+    summary,
+)
+from nearfield.features.metrics.sums_store import CLASS_WIDTH, SETTLED_SECONDS, SuggestionSums
 from nearfield.features.service import Service
 from nearfield.features.suggestion_record import SuggestionRecord, Taken
 from nearfield.types import Edit, Situation, Span, Surface, Trace, Usage
@@ -293,9 +300,10 @@ def test_reading_makes_no_file(tmp_path: Path) -> None:
 # --- the sums ------------------------------------------------------------------------------------
 
 
-def test_a_summary_counts_rates_and_percentiles() -> None:
+def test_a_summary_counts_rates_and_percentiles(tmp_path: Path) -> None:
     of = summary(
-        [
+        _sums(
+            tmp_path / "a.db",
             SuggestionRecord(
                 1, situation="typing", ms=10, chars=4, taken=Taken.ACCEPTED, saved=4, survived=0.5
             ),
@@ -308,23 +316,97 @@ def test_a_summary_counts_rates_and_percentiles() -> None:
             ),
             SuggestionRecord(1, situation="cold", ms=100, reason="unsure", generated=5),
             SuggestionRecord(1, situation="cold", ms=9999, reason="cancelled", evaluated=5),
-        ]
+        )
     )
     assert (of.questions, of.offered, of.accepted, of.partly) == (6, 3, 1, 1)
     assert of.acceptance == pytest.approx(2 / 3)
     assert (of.saved, of.survived) == (16, pytest.approx(14 / 16))
     assert (of.evaluated, of.reused, of.generated) == (75, 30, 5)
     assert of.silent == {"unsure": 1}
-    assert of.latency == (Latency("cold", 2, 100, 900), Latency("typing", 3, 20, 30))
-    nothing = summary([])
+    cold, typing = of.latency
+    assert (cold.situation, cold.answers) == ("cold", 2)
+    assert (cold.p50, cold.p90) == (pytest.approx(100, rel=0.03), pytest.approx(900, rel=0.03))
+    assert (typing.p50, typing.p90) == (pytest.approx(20, rel=0.03), pytest.approx(30, rel=0.03))
+    nothing = summary(_sums(tmp_path / "none.db"))
     assert (nothing.acceptance, nothing.survived, nothing.latency) == (None, None, ())
 
 
-@pytest.mark.parametrize(
-    ("values", "percent", "expected"),
-    [([5.0], 50, 5.0), ([1.0, 2.0], 50, 1.0), ([1.0, 2.0], 90, 2.0), ([3, 1, 2], 50, 2)],
-)
-def test_a_percentile_is_a_measured_value(
-    values: list[float], percent: int, expected: float
+def _sums(path: Path, *rows: SuggestionRecord) -> SuggestionSums:
+    store = RecordStore(path)
+    store.save(rows)
+    return store.sums(0)
+
+
+@pytest.mark.parametrize("settled", [True, False])
+def test_sums_are_those_of_the_records_however_many_are_added_already(
+    tmp_path: Path, settled: bool
 ) -> None:
-    assert percentile(values, percent) == expected
+    store, now = RecordStore(tmp_path / "s.db"), time.time()
+    age = 2 * SETTLED_SECONDS if settled else 0
+    rows = [
+        SuggestionRecord(
+            now - age,
+            language=("python", "go")[number % 2],
+            model="m",
+            situation="typing",
+            ms=10,
+            confidence=-0.3 - number / 10,
+            chars=0 if number > 5 else 4,
+            reason="unsure" if number > 5 else "",
+            taken=Taken.ACCEPTED if number < 3 else Taken.OFFERED,
+            saved=4 if number < 3 else 0,
+        )
+        for number in range(8)
+    ]
+    rows.append(SuggestionRecord(now - age, method=Surface.NEXT_EDIT, ms=9, stages={"gate": 5}))
+    store.save(rows)
+    while store.settle():
+        pass
+    sums = store.sums(now - 86_400)
+    of = summary(sums)
+    assert (of.questions, of.offered, of.accepted, of.saved) == (8, 6, 3, 12)
+    assert of.silent == {"unsure": 2}
+    assert [(one.key, one.questions) for one in parts(sums, "language")] == [
+        ("go", 4),
+        ("python", 4),
+    ]
+    assert sum(one.hidden for one in curve(sums)) == 2
+    assert sum(one.offered for one in curve(sums)) == 6
+    edits = next_edit_summary(sums)
+    assert (edits.questions, edits.offered, edits.answered) == (1, 1, 1)
+    assert [one.stage for one in edits.stages] == ["gate", "total"]
+
+
+def test_a_question_reads_sums_and_not_every_record(tmp_path: Path) -> None:
+    store, at = RecordStore(tmp_path / "s.db"), time.time() - 3600
+    for _ in range(10):
+        store.save([SuggestionRecord(at, ms=5, situation="typing") for _ in range(1000)])
+    while store.settle():
+        pass
+    with store._file.connected() as db:
+        steps = 0
+
+        def step() -> int:
+            nonlocal steps
+            steps += 1
+            return 0
+
+        db.set_progress_handler(step, 100)
+    assert summary(store.sums(0)).questions == 10_000
+    # Each of the records would take more than ten instructions of SQLite's machine.
+    assert steps * 100 < 10_000
+
+
+@pytest.mark.parametrize(
+    ("classes", "percent", "expected"),
+    [
+        ([(5, 1)], 50, 5),
+        ([(1, 1), (2, 1)], 50, 1),
+        ([(1, 1), (2, 1)], 90, 2),
+        ([(1, 2), (3, 1)], 50, 1),
+    ],
+)
+def test_a_percentile_is_of_the_class_that_enough_do_not_exceed(
+    classes: list[tuple[int, int]], percent: int, expected: int
+) -> None:
+    assert percentile(classes, percent) == CLASS_WIDTH**expected

@@ -15,9 +15,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import nearfield
-from nearfield.cli.editors import PROGRAMS
-from nearfield.cli.serving import routed
 from nearfield.errors import CatalogError, ConfigError, DownloadFailed, NearfieldError
+from nearfield.features.routed import routed
 from nearfield.files.lines import split_lines
 from nearfield.routing.plan import NO_LOCAL, UNASKED, WITHOUT_CLOUD
 
@@ -48,6 +47,17 @@ class Check:
     todo: str = ""
 
 
+PROGRAMS = {
+    "VS Code": ("code", "codium", "code-insiders", "cursor"),
+    "Neovim": ("nvim",),
+    "Helix": ("hx", "helix"),
+    "Emacs": ("emacs",),
+    "Zed": ("zed", "zeditor"),
+    "Sublime Text": ("subl",),
+    "Kate": ("kate",),
+}
+"""The commands of each editor that the README has a configuration for. VS Code's are its own and
+those of what is made from it; each has a command line of its own."""
 MAX_ENTRIES = 5_000
 """Maximum number of a workspace's files and folders examined."""
 # Instruction sets that llama.cpp has kernels for, as the kernel and as its build names them. A

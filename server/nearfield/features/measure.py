@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Awaitable, Callable
 from contextlib import aclosing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -12,6 +13,7 @@ from nearfield.types import InfillRequest, Usage
 if TYPE_CHECKING:
     from nearfield.catalog.choice import ModelChoice
     from nearfield.config.schema import Engine as EngineSettings
+    from nearfield.providers.base import Provider
 
 ANSWER_TOKENS = 32
 DEADLINE_SECONDS = 120.0
@@ -32,8 +34,13 @@ class EngineSpeed:
     reuses_prefix: bool
 
 
-async def measure(settings: EngineSettings, choice: ModelChoice) -> EngineSpeed:
-    """Load the model and time it. Raises from the error tree."""
+async def measure(
+    settings: EngineSettings,
+    choice: ModelChoice,
+    then: Callable[[Provider], Awaitable[None]] | None = None,
+) -> EngineSpeed:
+    """Load the model and time it; `then` is done with it while it is loaded. Raises from the error
+    tree."""
     from nearfield.catalog.templates import fim_template
     from nearfield.engine.client import EngineClient
     from nearfield.providers.embedded import Embedded
@@ -50,6 +57,8 @@ async def measure(settings: EngineSettings, choice: ModelChoice) -> EngineSpeed:
         async with aclosing(provider.infill(_request(deadline))) as stream:
             async for delta in stream:
                 usage = delta.usage or usage
+        if then is not None:
+            await then(provider)
         started = engine.status.started
         return EngineSpeed(
             prefill=_rate(usage.evaluated_tokens, usage.prefill_ms),

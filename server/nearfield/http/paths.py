@@ -1,0 +1,54 @@
+"""The paths of the model servers' APIs, over one service."""
+
+from __future__ import annotations
+
+from nearfield.features.service import Service
+from nearfield.http.app import PathHandler
+from nearfield.http.asking import Asking
+from nearfield.http.chats import ChatsApi
+from nearfield.http.exchange import HttpExchange
+from nearfield.http.llama_cpp import LlamaCppApi
+from nearfield.http.loading import LoadingApi
+from nearfield.http.messages import AnthropicApi
+from nearfield.http.openai import OpenAiApi
+
+
+def model_paths(
+    service: Service, workspace: str = "", *, ollama: bool = False
+) -> dict[str, PathHandler]:
+    """Return the handlers by path. `workspace` is the folder that the requests belong to, by whose
+    consent something may be sent elsewhere; "" for none. With `ollama` its paths are there too."""
+    asking = Asking(service, workspace)
+    openai, llama_cpp, messages = OpenAiApi(asking), LlamaCppApi(asking), AnthropicApi(asking)
+    loading, chats = LoadingApi(asking), ChatsApi(asking)
+
+    async def health(exchange: HttpExchange, body: bytes) -> None:
+        """Return whether completions can be had; without a token, so it tells nothing else."""
+        state = service.status.state
+        await exchange.json({"status": "ok" if state == "ready" else str(state)})
+
+    handlers = {
+        "/health": PathHandler("GET", health, open=True, page=True),
+        "/v1/models": PathHandler("GET", openai.models),
+        "/v1/completions": PathHandler("POST", openai.completion),
+        "/v1/chat/completions": PathHandler("POST", openai.chat),
+        "/v1/embeddings": PathHandler("POST", openai.embeddings),
+        "/v1/messages": PathHandler("POST", messages.message),
+        "/v1/messages/count_tokens": PathHandler("POST", messages.count_tokens),
+        "/nearfield/chats": PathHandler("GET", chats.heads),
+        "/nearfield/chats/say": PathHandler("POST", chats.say),
+        "/nearfield/chats/history": PathHandler("POST", chats.history),
+        "/nearfield/chats/delete": PathHandler("POST", chats.delete),
+        "/nearfield/models/load": PathHandler("POST", loading.load),
+        "/nearfield/models/unload": PathHandler("POST", loading.unload),
+        "/infill": PathHandler("POST", llama_cpp.infill),
+        "/props": PathHandler("GET", llama_cpp.props),
+    }
+    if ollama:
+        from nearfield.http.ollama import OllamaApi
+
+        handlers |= {
+            path: PathHandler(*handler, open=True)
+            for path, handler in OllamaApi(asking).paths().items()
+        }
+    return handlers
