@@ -15,6 +15,7 @@ import { Suggestions } from "./inline/suggestions";
 import { chooseStrategy, showMenu } from "./menu";
 import { ModelPicker } from "./models/picker";
 import { registerOffers } from "./offers";
+import { ControlPanel } from "./panel";
 import { Reports } from "./reports";
 import { Server } from "./server/server";
 import { StatusItem } from "./status/item";
@@ -38,6 +39,7 @@ export async function activate(context: vscode.ExtensionContext): Promise<void> 
   const ask = new Ask(server, status);
   const actions = new Actions(ask, previews, chat);
   const models = new ModelPicker(server, status);
+  const panel = new ControlPanel(server);
   const on = (name: string, run: (given?: unknown) => unknown): vscode.Disposable =>
     vscode.commands.registerCommand(`nearfield.${name}`, run);
   context.subscriptions.push(
@@ -46,6 +48,7 @@ export async function activate(context: vscode.ExtensionContext): Promise<void> 
     status,
     previews,
     chat,
+    panel,
     ...suggestions.attach(server, status),
     ...actions.register(),
     ...registerOffers(server),
@@ -55,6 +58,7 @@ export async function activate(context: vscode.ExtensionContext): Promise<void> 
     on("commitMessage", (place) => suggestCommitMessage(ask, place)),
     on("menu", () => showMenu(server, status)),
     on("chooseModel", () => models.choose()),
+    on("openPanel", () => panel.open()),
     on("chooseStrategy", () => chooseStrategy(server)),
     on("restart", () => server.restart()),
     on("setUp", () => server.setUp()),

@@ -64,6 +64,7 @@ function running(status: StatusItem): Entry[] {
     call("$(comment-discussion) Open the chat", "nearfield.openChat"),
     call("$(checklist) Review your changes", "nearfield.do.reviewChanges"),
     separator("Look"),
+    call("$(dashboard) Open the control panel", "nearfield.openPanel"),
     call("$(graph) Statistics", "nearfield.stats"),
     call("$(book) What was sent (audit)", "nearfield.audit"),
     call("$(pulse) Doctor", "nearfield.doctor"),

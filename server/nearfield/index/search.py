@@ -310,7 +310,12 @@ class Searcher:
             recent = RECENT_BOOST * math.exp(-age / RECENT_SECONDS)
             near_by = around.nearness(row.path) if around is not None else 0.0
             steps = (
-                ("name", NAME_WORDS_BOOST * _named_share(row, asked_for), 1.0, "words of its name"),
+                (
+                    "name words",
+                    NAME_WORDS_BOOST * _named_share(row, asked_for),
+                    1.0,
+                    "words of its name",
+                ),
                 ("file", STEM_BOOST * _stem_share(row.path, singular), 1.0, "words of its file"),
                 ("aside", 0.0, ASIDE if aside and _ASIDE_PATH.search(row.path) else 1.0, "a test"),
                 ("prose", 0.0, PROSE if row.kind in {"section", "text"} else 1.0, "no code"),

@@ -118,6 +118,8 @@ class Jobs:
         progress = JobProgress(job, self.changes.tell)
         task = run_task(self._run(job, progress, work), f"job {kind}")
         self._tasks[job.id] = task, progress
+        # Not at the end of `_run`, which does not begin where the job is stopped at once.
+        task.add_done_callback(lambda _: self._ended(job))
         return job
 
     def running(self, kind: str, about: str = "") -> PanelJob | None:
@@ -163,10 +165,12 @@ class Jobs:
             said = f"Something went wrong in Nearfield itself ({type(error).__name__})."
             job.error = {"message": said, "hint": describe(error)}
             raise
-        finally:
-            job.ended = time.time()
-            del self._tasks[job.id]
-            self.changes.tell(structs.replace(job))
+
+    def _ended(self, job: PanelJob) -> None:
+        job.state = "stopped" if job.state == "running" else job.state
+        job.ended = time.time()
+        del self._tasks[job.id]
+        self.changes.tell(structs.replace(job))
 
 
 async def in_thread(work: Callable[[], Any], progress: JobProgress) -> Any:

@@ -134,6 +134,7 @@ local commands = {
   unload = { run = execute('nearfield.unloadModel'), needs = 'nearfield.unloadModel' },
   chat = { run = lazily('nearfield.chat', 'run'), needs = true },
   ['commit-message'] = { run = lazily('nearfield.commit', 'run') },
+  panel = { run = lazily('nearfield.control_panel', 'open') },
   restart = { run = restart },
   log = { run = log },
 }
