@@ -21,11 +21,11 @@ from rich.rule import Rule
 from rich.table import Table
 from rich.text import Text
 
-from nearfield.cli.checks import engine
 from nearfield.cli.console import Console
 from nearfield.cli.editors import steps
 from nearfield.cli.ghost import ghost_text
 from nearfield.config.load import load
+from nearfield.features.doctor.checks import engine
 from nearfield.terminal import guard
 from nearfield.types import Span
 
