@@ -1,6 +1,6 @@
 """Conversations of clients of the Agent Client Protocol with `nearfield acp`, recorded from the
-real ones and played again: CodeCompanion.nvim (f1afd025, in Neovim 0.12), and acp.el (4d7d58dc, in
-Emacs 28), on which agent-shell is built."""
+real ones and played again: CodeCompanion.nvim (f1afd025, in Neovim 0.12), acp.el (4d7d58dc, in
+Emacs 28), and agent-shell 0.48.1, which is built on it (in Emacs 30.1)."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ ANSWERS: list[dict[str, Any]] = [
         "match": "set y",
         "tool_calls": [{"name": "writeFile", "arguments": {"path": "a.py", "content": AFTER}}],
     },
+    {"match": "slowly", "text": "It adds", "hang": True},
     {"text": "Hello there."},
 ]
 
@@ -85,7 +86,21 @@ EMACS: list[dict[str, Any]] = [
         "params": {"sessionId": "SESSION", "prompt": [{"type": "text", "text": "set y to 3"}]},
     },
 ]
-CLIENTS = {"CodeCompanion.nvim": CODECOMPANION, "acp.el": EMACS}
+AGENT_SHELL: list[dict[str, Any]] = [
+    {
+        **EMACS[0],
+        "params": {
+            **EMACS[0]["params"],
+            "clientInfo": {
+                "name": "agent-shell",
+                "title": "Emacs Agent Shell",
+                "version": "0.48.1",
+            },
+        },
+    },
+    *EMACS[1:],
+]
+CLIENTS = {"CodeCompanion.nvim": CODECOMPANION, "acp.el": EMACS, "agent-shell": AGENT_SHELL}
 
 
 class Played:
@@ -100,6 +115,9 @@ class Played:
         self._root = root
         self._session = ""
         self.asked: list[str] = []
+        self.states: list[str] = []
+        self.allowed = "once"
+        self.cancels_at = "\0"
         self.text = ""
         self.written: dict[str, str] = {}
 
@@ -134,11 +152,15 @@ class Played:
             update = params["update"]
             if update["sessionUpdate"] == "agent_message_chunk":
                 self.text += update["content"]["text"]
+                if self.text.endswith(self.cancels_at):
+                    about = {"sessionId": self._session, "reason": "User cancelled"}
+                    self._send({"jsonrpc": "2.0", "method": "session/cancel", "params": about})
+            self.states.append(update.get("status", ""))
             return
         self.asked.append(method)
         result: Any = {}
         if method == "session/request_permission":
-            result = {"outcome": {"outcome": "selected", "optionId": "once"}}
+            result = {"outcome": {"outcome": "selected", "optionId": self.allowed}}
         elif method == "fs/read_text_file":
             result = {"content": BEFORE}
         elif method == "fs/write_text_file":
@@ -151,9 +173,8 @@ class Played:
         self._sent.flush()
 
 
-@pytest.mark.parametrize("name", CLIENTS)
-def test_a_recorded_client_is_answered(name: str, environ: dict[str, str], tmp_path: Path) -> None:
-    root = tmp_path / "work"
+def played(environ: dict[str, str], root: Path) -> Played:
+    """Start the agent on a folder with one file, with a script for a model."""
     root.mkdir()
     (root / "a.py").write_text(BEFORE)
     options = script(ANSWERS, index={"vectors": False}, cache={"enabled": False})
@@ -161,7 +182,13 @@ def test_a_recorded_client_is_answered(name: str, environ: dict[str, str], tmp_p
     config = Path(environ["NEARFIELD_CONFIG_DIR"])
     config.mkdir(parents=True)
     (config / "config.toml").write_text(tomli_w.dumps(options))
-    client = Played(root, environ)
+    return Played(root, environ)
+
+
+@pytest.mark.parametrize("name", CLIENTS)
+def test_a_recorded_client_is_answered(name: str, environ: dict[str, str], tmp_path: Path) -> None:
+    root = tmp_path / "work"
+    client = played(environ, root)
     try:
         results = [client.say(message) for message in CLIENTS[name]]
     finally:
@@ -172,3 +199,24 @@ def test_a_recorded_client_is_answered(name: str, environ: dict[str, str], tmp_p
     assert client.text == "Hello there.Done."
     assert client.written == {str(root / "a.py"): AFTER}
     assert client.asked.count("session/request_permission") == 1
+
+
+def test_agent_shell_denies_a_change_and_cancels_an_answer(
+    environ: dict[str, str], tmp_path: Path
+) -> None:
+    root = tmp_path / "work"
+    client = played(environ, root)
+    client.allowed, client.cancels_at = "no", "adds"
+    try:
+        for message in (*AGENT_SHELL[:2], AGENT_SHELL[3]):
+            client.say(message)
+        assert client.states[-1] != "completed"
+        assert "failed" in client.states
+        asked = {"sessionId": "SESSION", "prompt": [{"type": "text", "text": "say it slowly"}]}
+        end = client.say({**AGENT_SHELL[2], "id": 6, "params": asked})
+    finally:
+        code = client.end()
+    assert end == {"stopReason": "cancelled"}
+    assert code == 0
+    assert client.written == {}
+    assert (root / "a.py").read_text() == BEFORE

@@ -72,7 +72,7 @@ def test_llama_vim_shows_and_takes_a_suggestion(
             env={**os.environ, "TERM": "xterm", "HOME": str(tmp_path)}, cwd=tmp_path,
         )  # fmt: skip
         os.close(theirs)
-        threading.Thread(target=_drain, args=(ours,), daemon=True).start()
+        threading.Thread(target=drain, args=(ours,), daemon=True).start()
         try:
             assert process.wait(PATIENCE_SECONDS) == 0
         finally:
@@ -83,7 +83,7 @@ def test_llama_vim_shows_and_takes_a_suggestion(
         end(server)
 
 
-def _drain(terminal: int) -> None:
+def drain(terminal: int) -> None:
     """Read what the editor draws, so that it goes on."""
     try:
         while os.read(terminal, 1 << 16):

@@ -48,6 +48,12 @@ REQUESTS: dict[str, Params] = {
     },
     "getCompletions": lambda u, p: {"doc": {"uri": u, "position": p, "version": 1}},
     "getCompletionsCycling": lambda u, p: {"doc": {"uri": u, "position": p}},
+    "getPanelCompletions": lambda u, p: {
+        "doc": {"uri": u, "position": p, "version": 1}, "panelId": u,
+    },
+    "textDocument/copilotPanelCompletion": lambda u, p: {
+        **_at(u, p), "partialResultToken": "none",
+    },
     "notifyShown": lambda u, p: {"uuid": "none"},
     "notifyAccepted": lambda u, p: {"uuid": "none", "acceptedLength": 3},
     "notifyRejected": lambda u, p: {"uuids": ["none"]},

@@ -82,6 +82,7 @@ class ClientHost:
         if not self._may_edit:
             chosen = await self._chosen(call_id, f"{change.title}?", [ONCE, ALWAYS, NO], [diff])
             if chosen not in ALLOWED:
+                self.updates.denied(call_id)
                 return False
             self._may_edit = ALLOWED[chosen] is Allow.SESSION
         await self._write(change)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +57,7 @@ class Updates:
         self._session = session
         self._root = root
         self._known: set[str] = set()
+        self._denied: set[str] = set()
         self._waiting: asyncio.Queue[BaseModel] = asyncio.Queue()
         self._sending = run_task(self._send(), "send updates")
 
@@ -73,8 +75,15 @@ class Updates:
         """See `Listener`."""
         self.text(RESTART)
 
+    def denied(self, call_id: str) -> None:
+        """Note that the user did not allow a call's change: it ends as failed, though the function
+        itself went well."""
+        self._denied.add(call_id)
+
     def call(self, report: CallReport) -> None:
         """See `Listener`."""
+        if report.id in self._denied and report.state is CallState.DONE:
+            report = replace(report, state=CallState.DENIED)
         shown = [helpers.tool_content(helpers.text_block(report.result))] if report.result else None
         # The diff of a written file stays in place of the words about it.
         if KINDS.get(report.name) == "edit" and report.state is CallState.DONE:

@@ -23,6 +23,7 @@ from pygls.lsp.server import LanguageServer
 
 from nearfield.errors import EditRefused
 from nearfield.lsp import positions, wire
+from nearfield.lsp.abilities import applies_edits
 from nearfield.lsp.explain import WireRange, document_of
 from nearfield.lsp.offers import asker
 from nearfield.lsp.positions import LineTable
@@ -190,8 +191,7 @@ async def _answer(session: Session, params: ActionParams, proposal: Proposal) ->
         files = [(file, _shown(file, root)) for file in proposal.files]
         diff = await asyncio.to_thread(lambda: "".join(one.diff(shown) for one, shown in files))
         return {**told, "applied": False, "edit": edit, "diff": diff}
-    workspace = session.protocol.client_capabilities.workspace
-    if workspace is None or not workspace.apply_edit:
+    if not applies_edits(session.protocol.client_capabilities):
         raise EditRefused(
             "This editor takes no edits from a server.", "Ask with preview: true instead."
         )

@@ -18,6 +18,7 @@ from pygls.exceptions import JsonRpcException
 
 from nearfield.features.chat.protocol import Allow, ProposedFile, Question, ToolRefused
 from nearfield.files.lines import line_number
+from nearfield.lsp.abilities import applies_edits
 from nearfield.lsp.action_commands import edit_of
 from nearfield.lsp.offers import CHOICES, has_opted_in
 from nearfield.lsp.questions import ask_client, spoken
@@ -66,8 +67,7 @@ class EditorHost:
         """Send the change as an edit that needs confirmation; where the client cannot have edits
         confirmed, ask first."""
         capabilities = self._session.protocol.client_capabilities
-        workspace = capabilities.workspace
-        if workspace is None or not workspace.apply_edit:
+        if not applies_edits(capabilities):
             raise ToolRefused(
                 "This editor takes no edits from a server.", "Show the change instead."
             )
@@ -76,7 +76,7 @@ class EditorHost:
                 f"{change.shown} is in {change.encoding}, which the editor could take for UTF-8.",
                 "Open it in the editor, with its encoding, and ask again.",
             )
-        able = workspace.workspace_edit
+        able = capabilities.workspace.workspace_edit if capabilities.workspace else None
         confirms = able is not None and able.document_changes and able.change_annotation_support
         if not confirms:
             size = f"{change.after.count(chr(10)) + 1} lines"

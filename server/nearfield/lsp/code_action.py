@@ -15,6 +15,7 @@ from lsprotocol import types
 from pygls.lsp.server import LanguageServer
 
 from nearfield.lsp import wire
+from nearfield.lsp.abilities import applies_edits
 from nearfield.lsp.action_commands import ACTION, REWRITE, ActionParams, edit_of, work
 from nearfield.lsp.explain import told_diagnostic
 from nearfield.lsp.offers import has_opted_in
@@ -98,10 +99,9 @@ class _Client:
         document = capabilities.text_document
         own = document.code_action if document else None
         properties = own.resolve_support.properties if own and own.resolve_support else ()
-        workspace = capabilities.workspace
         self.resolves = bool(own and own.data_support and "edit" in properties)
         self.disables = bool(own and own.disabled_support)
-        self.applies = bool(workspace and workspace.apply_edit)
+        self.applies = applies_edits(capabilities)
         self.asks = has_opted_in(capabilities, ASKS)
 
 

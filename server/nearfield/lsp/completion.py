@@ -14,6 +14,7 @@ from pygls.lsp.server import LanguageServer
 
 from nearfield.files.lines import LINE_END
 from nearfield.lsp import commands
+from nearfield.lsp.abilities import shows_markdown_of_items
 from nearfield.lsp.documents import TextDocument
 from nearfield.lsp.inline_completion import place_of, suggestions_at
 from nearfield.lsp.session import Session
@@ -58,10 +59,9 @@ def register(server: LanguageServer, session: Session) -> None:
         document, ask = place.document, place.ask
         if document is None or ask is None or _is_unwanted(session, document):
             return types.CompletionList(is_incomplete=True, items=[])
-        items = [
-            item_of(suggestion, document, ask.offset, session.protocol.encoding)
-            for suggestion in found
-        ]
+        encoding = session.protocol.encoding
+        plain = not shows_markdown_of_items(session.protocol.client_capabilities)
+        items = [item_of(one, document, ask.offset, encoding, plain=plain) for one in found]
         return types.CompletionList(is_incomplete=True, items=items)
 
     options = types.CompletionOptions(trigger_characters=list(TRIGGERS))
@@ -82,10 +82,10 @@ def _where(session: Session, params: types.CompletionParams) -> list[object]:
 
 
 def item_of(
-    suggestion: Suggestion, document: TextDocument, cursor: int, encoding: str
+    suggestion: Suggestion, document: TextDocument, cursor: int, encoding: str, *, plain: bool
 ) -> types.CompletionItem:
     """Return a suggestion as an item. The typed word is part of it, because clients
-    filter by it.
+    filter by it. `plain` is for clients that show no Markdown.
     """
     start = min(_word_start(document.text, cursor), suggestion.replace.start)
     typed = document.text[start : suggestion.replace.start]
@@ -97,9 +97,9 @@ def item_of(
         label=_label(lines),
         kind=types.CompletionItemKind.Text,
         detail=model,
-        documentation=types.MarkupContent(
-            types.MarkupKind.Markdown, _code_block(text, document.language)
-        ),
+        documentation=text
+        if plain
+        else types.MarkupContent(types.MarkupKind.Markdown, _code_block(text, document.language)),
         preselect=False,
         sort_text=LAST,
         filter_text=lines[0] if lines[0].startswith(before_cursor) else before_cursor,

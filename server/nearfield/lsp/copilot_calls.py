@@ -7,6 +7,7 @@ account: a plugin that asks for one is told that all is well, and goes on.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import msgspec
@@ -51,6 +52,55 @@ class CompletionIdParams(msgspec.Struct, frozen=True):
     accepted_length: int | None = msgspec.field(default=None, name="acceptedLength")
 
 
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A question of a plugin, about the document as it was then."""
+
+    asked: CopilotDocument
+    document: TextDocument
+    request: CompletionRequest
+
+    @classmethod
+    def of(cls, session: Session, asked: CopilotDocument, *, again: bool) -> Call:
+        """Fix the document, its version and the cursor. Raises JsonRpcInvalidParams where it is not
+        open."""
+        document = document_of(session, asked.uri)
+        position = types.Position(asked.position.line, asked.position.character)
+        request = CompletionRequest(
+            id=str(session.protocol.msg_id),
+            surface=Surface.GHOST_TEXT,
+            snapshot=document.snapshot(),
+            offset=document.offset_at(position, ENCODING),
+            invoked=again,
+            again=again,
+        )
+        return cls(asked, document, request)
+
+    @property
+    def place(self) -> SuggestionPoint:
+        """The cursor, as the completer is asked about it."""
+        return SuggestionPoint(self.request.surface, self.asked.uri, self.document, self.request)
+
+    def item(self, suggestion: Suggestion) -> dict[str, Any]:
+        """Return a suggestion on the wire: `text` is for `range`, from the line's beginning, and
+        `displayText` is what follows the cursor."""
+        text, cursor, replaced = self.document.text, self.request.offset, suggestion.replace
+        line = text.rfind("\n", 0, cursor) + 1
+        typed = text[replaced.start : cursor]
+        fits = suggestion.text.startswith(typed)
+        shown = suggestion.text[len(typed) :] if fits else suggestion.text
+        where = Span(min(line, replaced.start), replaced.end)
+        position = self.asked.position
+        return {
+            "uuid": suggestion.id,
+            "text": text[where.start : replaced.start] + suggestion.text,
+            "displayText": shown,
+            "range": wire_range(self.document.range_of(where, ENCODING)),
+            "position": {"line": position.line, "character": position.character},
+            "docVersion": self.asked.version,
+        }
+
+
 def register(server: LanguageServer, session: Session) -> None:
     """Answer the calls."""
     sent: dict[str, int] = {}
@@ -63,19 +113,9 @@ def register(server: LanguageServer, session: Session) -> None:
 
     async def answered(params: Any, *, again: bool) -> dict[str, Any]:
         asked = wire.read(CompletionsParams, params).doc
-        document = document_of(session, asked.uri)
-        position = types.Position(asked.position.line, asked.position.character)
-        request = CompletionRequest(
-            id=str(session.protocol.msg_id),
-            surface=Surface.GHOST_TEXT,
-            snapshot=document.snapshot(),
-            offset=document.offset_at(position, ENCODING),
-            invoked=again,
-            again=again,
-        )
-        place = SuggestionPoint(request.surface, asked.uri, document, request)
-        found = await suggestions_at(session, place)
-        items = [_item(one, document, request.offset, asked) for one in found]
+        call = Call.of(session, asked, again=again)
+        found = await suggestions_at(session, call.place)
+        items = [call.item(one) for one in found]
         sent.clear()
         sent.update((item["uuid"], len(item["text"].encode("utf-16-le")) // 2) for item in items)
         return {"completions": items}
@@ -121,24 +161,3 @@ def register(server: LanguageServer, session: Session) -> None:
         server.feature(name)(signed_in)
     for name in ("signIn", "signInInitiate"):
         server.feature(name)(sign_in)
-
-
-def _item(
-    suggestion: Suggestion, document: TextDocument, cursor: int, asked: CopilotDocument
-) -> dict[str, Any]:
-    """Return a suggestion on the wire: `text` is for `range`, from the line's beginning, and
-    `displayText` is what follows the cursor."""
-    text, replaced = document.text, suggestion.replace
-    line = text.rfind("\n", 0, cursor) + 1
-    typed = text[replaced.start : cursor]
-    fits = suggestion.text.startswith(typed)
-    shown = suggestion.text[len(typed) :] if fits else suggestion.text
-    where = Span(min(line, replaced.start), replaced.end)
-    return {
-        "uuid": suggestion.id,
-        "text": text[where.start : replaced.start] + suggestion.text,
-        "displayText": shown,
-        "range": wire_range(document.range_of(where, ENCODING)),
-        "position": {"line": asked.position.line, "character": asked.position.character},
-        "docVersion": asked.version,
-    }

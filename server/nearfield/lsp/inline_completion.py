@@ -12,7 +12,15 @@ from pygls.lsp.server import LanguageServer
 from nearfield.lsp import commands
 from nearfield.lsp.documents import TextDocument
 from nearfield.lsp.session import Session
-from nearfield.types import CompletionRequest, Reason, Selected, Suggestion, Surface, Trace
+from nearfield.types import (
+    CompletionAnswer,
+    CompletionRequest,
+    Reason,
+    Selected,
+    Suggestion,
+    Surface,
+    Trace,
+)
 
 WAITING_CLIENTS = {
     Surface.GHOST_TEXT: ("neovim",),  # 200 ms
@@ -118,11 +126,17 @@ def place_of(
 
 async def suggestions_at(session: Session, place: SuggestionPoint) -> tuple[Suggestion, ...]:
     """Return the suggestions at a place; none if the document has changed meanwhile."""
+    return (await answer_at(session, place)).suggestions
+
+
+async def answer_at(session: Session, place: SuggestionPoint) -> CompletionAnswer:
+    """Return the same with the reason, where there are none."""
     service = session.running_service or await session.service()
     document, ask = place.document, place.ask
     if document is None or ask is None:
         held = session.documents.get(place.uri)
         lost = held is not None and held.lost
+        reason = Reason.LOST if lost else Reason.TOO_BIG
         service.refused(
             Trace(
                 id=str(session.protocol.msg_id),
@@ -134,18 +148,18 @@ async def suggestions_at(session: Session, place: SuggestionPoint) -> tuple[Sugg
                 situation="",
                 total_ms=0.0,
                 shown=False,
-                reason=Reason.LOST if lost else Reason.TOO_BIG,
+                reason=reason,
             )
         )
         (_say_lost if lost else _say_too_big)(session, place.uri)
-        return ()
+        return CompletionAnswer(reason=reason)
     answer = await service.complete(ask)
     if answer.reason is Reason.TOO_BIG:
         _say_too_big(session, place.uri)
     # The service checks this as well and accounts for it; here it is the promise.
     if not session.documents.is_current(document, ask.snapshot):
-        return ()
-    return answer.suggestions
+        return CompletionAnswer(reason=Reason.STALE)
+    return answer
 
 
 def _say_too_big(session: Session, uri: str) -> None:

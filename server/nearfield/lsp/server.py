@@ -18,6 +18,7 @@ from nearfield.lsp import (
     commit_message,
     completion,
     copilot_calls,
+    copilot_panel,
     events,
     explain,
     hover,
@@ -65,6 +66,7 @@ HANDLER_MODULES = (
     models,
     commit_message,
     copilot_calls,
+    copilot_panel,
     commands,
 )
 

@@ -59,7 +59,7 @@ def test_items_of_the_completion_list(
 ) -> None:
     cursor = len(text)
     suggestion = Suggestion("id-1", insert, Span(cursor, cursor), model="qwen")
-    item = completion.item_of(suggestion, document(text), cursor, positions.UTF16)
+    item = completion.item_of(suggestion, document(text), cursor, positions.UTF16, plain=False)
     assert (item.label, item.text_edit) == (label, TextEdit(where, new_text))
     assert item.detail == "Nearfield · qwen"
     assert item.filter_text is not None
@@ -69,7 +69,7 @@ def test_items_of_the_completion_list(
 
 def test_documentation_survives_backquotes_in_the_code() -> None:
     suggestion = Suggestion("id", "'''```\n'''", Span(0, 0))
-    item = completion.item_of(suggestion, document(""), 0, positions.UTF16)
+    item = completion.item_of(suggestion, document(""), 0, positions.UTF16, plain=False)
     assert isinstance(item.documentation, MarkupContent)
     assert item.documentation.value == "````python\n'''```\n'''\n````"
 
@@ -87,3 +87,9 @@ def test_documentation_survives_backquotes_in_the_code() -> None:
 )
 def test_later_settings_override_earlier_ones(base: Any, over: Any, expected: Any) -> None:
     assert settings.laid_over(base, over) == expected
+
+
+def test_a_client_that_shows_no_markdown_gets_the_text() -> None:
+    suggestion = Suggestion("id", "return a", Span(0, 0))
+    item = completion.item_of(suggestion, document(""), 0, positions.UTF16, plain=True)
+    assert item.documentation == "return a"

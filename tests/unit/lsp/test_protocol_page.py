@@ -16,6 +16,7 @@ from nearfield.lsp.action_commands import ActionParams
 from nearfield.lsp.chat import ChatParams, CloseParams, GenerateParams
 from nearfield.lsp.commit_message import CommitMessageParams
 from nearfield.lsp.copilot_calls import CompletionIdParams, CompletionsParams
+from nearfield.lsp.copilot_panel import PanelCompletionParams, PanelParams
 from nearfield.lsp.events import ItemParams
 from nearfield.lsp.explain import ExplainParams
 from nearfield.lsp.kept_chats import KeptParams, ListParams
@@ -49,6 +50,8 @@ PARAMS: dict[str, type[msgspec.Struct]] = {
     "textDocument/copilotInlineEdit": InlineEditParams,
     "textDocument/didShowCompletion": ItemParams,
     "getCompletions": CompletionsParams,
+    "getPanelCompletions": PanelParams,
+    "textDocument/copilotPanelCompletion": PanelCompletionParams,
     "notifyAccepted": CompletionIdParams,
 }
 NOT_READ = {"acceptedLength"}
