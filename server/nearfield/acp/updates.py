@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -82,13 +81,13 @@ class Updates:
 
     def call(self, report: CallReport) -> None:
         """See `Listener`."""
-        if report.id in self._denied and report.state is CallState.DONE:
-            report = replace(report, state=CallState.DENIED)
         shown = [helpers.tool_content(helpers.text_block(report.result))] if report.result else None
         # The diff of a written file stays in place of the words about it.
         if KINDS.get(report.name) == "edit" and report.state is CallState.DONE:
             shown = None
-        self._call(report.id, report.state, report.name, report.arguments, shown)
+        is_denied = report.id in self._denied and report.state is CallState.DONE
+        state = CallState.DENIED if is_denied else report.state
+        self._call(report.id, state, report.name, report.arguments, shown)
 
     def change(
         self, call_id: str, title: str, path: str, before: str | None, after: str
