@@ -106,6 +106,7 @@ class SimulatedEngine:
         """See `EngineClient`."""
         if self._work is not None:
             self._work.cancel()
+            await asyncio.gather(self._work, return_exceptions=True)
 
     async def generate(self, spec: Generate, deadline: float | None = None) -> AsyncGenerator[Any]:
         """See `EngineClient`."""

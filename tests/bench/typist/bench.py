@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 Row = dict[str, Any]
 
 PEER_OPTIONS = dict(zip(PEERS, (AS_SHIPPED, TUNED), strict=True))
+SLOW_MS = 500
 WARM_SECONDS = 20.0
 """A warm file has been open for this time."""
 SPEED = Speed(prefill=343.0, decode=60.0, batch_s=0.0138)
@@ -155,6 +156,27 @@ HEAD = (
 )
 
 
+def slow(rows: list[Row]) -> str:
+    """Return a table of where the time of answers over `SLOW_MS` went, by what the person had done;
+    "" if there are none."""
+    lines = list[str]()
+    answers = [answer for row in rows for answer in row["answers"]]
+    for situation in sorted({answer["situation"] for answer in answers}):
+        here = [answer for answer in answers if answer["situation"] == situation]
+        late = [answer for answer in here if answer["ms"] > SLOW_MS]
+        if late:
+            prefill, decode, total = (
+                sum(answer[key] or 0.0 for answer in late)
+                for key in ("prefill_ms", "decode_ms", "ms")
+            )
+            parts = (prefill, decode, total - prefill - decode)
+            told = "".join(f" {part / len(late):8.0f}" for part in (*parts, total))
+            lines.append(f"{situation:12} {len(here):7} {len(late):5}{told}")
+    titles = "".join(f" {title:>8}" for title in ("prefill", "decode", "other", "all"))
+    head = f"answers over {SLOW_MS} ms, mean ms\n{'':12} answers  slow{titles}"
+    return "\n".join([head, *lines]) if lines else ""
+
+
 async def bench(chosen: argparse.Namespace) -> None:
     """Play what is not in the rows yet, and print a table."""
     held: dict[str, Row] = {}
@@ -184,3 +206,6 @@ async def bench(chosen: argparse.Namespace) -> None:
     print("\n" + HEAD)
     for who, rows in table.items():
         print(told(who, rows))
+    for who, rows in table.items():
+        if text := slow(rows):
+            print(f"\n{who}: {text}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
 from screen import Screen
 
@@ -20,7 +20,8 @@ class Edit:
 @dataclass(slots=True)
 class Spent:
     """The cost of a session: tokens, the engine's seconds, all processor seconds (None where the
-    clock is simulated), milliseconds until the server had handled a key, and why nothing came."""
+    clock is simulated), milliseconds until the server had handled a key, and why nothing came.
+    `answers` are the traces of requests that were answered."""
 
     evaluated: int = 0
     generated: int = 0
@@ -28,6 +29,7 @@ class Spent:
     cpu_s: float | None = None
     keys_ms: list[float] = field(default_factory=list[float])
     reasons: dict[str, int] = field(default_factory=dict[str, int])
+    answers: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
 
 
 class Completer(Protocol):

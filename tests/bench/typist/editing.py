@@ -35,8 +35,8 @@ class Editing(ABC):
         """See `Completer`."""
         if edit is not None:
             self.told(text, edit)
-        if self._asking is not None:
-            self._asking.cancel()
+        if self._asking is not None and not self._asking.cancel():
+            check(self._asking)
         self._asking = asyncio.create_task(self._ask(text, cursor))
 
     async def _ask(self, text: str, cursor: int) -> None:
@@ -77,3 +77,9 @@ class Editing(ABC):
     @abstractmethod
     def spent(self) -> Spent:
         """See `Completer`."""
+
+
+def check(task: asyncio.Task[None]) -> None:
+    """Raise what has ended `task`, which would be taken for silence otherwise."""
+    if not task.cancelled() and (error := task.exception()) is not None:
+        raise error

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from completer import Edit, Spent
+from editing import check
 from ring import Ring
 from screen import Screen
 
@@ -226,6 +227,9 @@ class Peer:
 
     def _fim(self, taken: list[str] | None) -> None:
         """Ask for a place, unless its answer is known; later while another request runs."""
+        if self._job is not None and self._job.done():
+            check(self._job)
+            self._job = None
         if self._job is not None:
             if self._timer is not None:
                 self._timer.cancel()
@@ -262,10 +266,7 @@ class Peer:
             "t_max_prompt_ms": PROMPT_MS,
             "t_max_predict_ms": predict_ms,
         }
-        try:
-            said = await self._server.ask(body)
-        finally:
-            self._job = None
+        said = await self._server.ask(body)
         for key in place.keys:
             self._cache[key] = said
             self._cache.move_to_end(key)

@@ -19,7 +19,7 @@ from nearfield.catalog.templates import fim_template
 from nearfield.config.schema import Config
 from nearfield.features.service import Service
 from nearfield.providers.embedded import Embedded
-from nearfield.types import CompletionRequest, Snapshot, Span, Suggestion, Surface
+from nearfield.types import CompletionRequest, Snapshot, Span, Suggestion, Surface, Usage
 from nearfield.types import Edit as TextEdit
 
 FIXED_SECONDS = 0.005
@@ -41,6 +41,7 @@ class SimulatedOurs(Editing):
         self._engine: Any = None
         self._service: Service | None = None
         self._reasons: dict[str, int] = {}
+        self._answers: list[dict[str, Any]] = []
 
     async def start(self, screen: Screen) -> None:
         """See `Completer`."""
@@ -89,6 +90,19 @@ class SimulatedOurs(Editing):
         await asyncio.sleep(FIXED_SECONDS)
         reason = str(answer.reason.name).lower()
         self._reasons[reason] = self._reasons.get(reason, 0) + 1
+        (trace,) = self.service.traces.last(1)
+        usage = trace.usage or Usage(model="")
+        self._answers.append(
+            {
+                "situation": trace.situation,
+                "reason": reason,
+                "ms": round(trace.total_ms, 1),
+                "prefill_ms": usage.prefill_ms,
+                "decode_ms": usage.decode_ms,
+                "evaluated": usage.evaluated_tokens,
+                "generated": usage.generated_tokens,
+            }
+        )
         return _after(text, cursor, answer.suggestions[0]) if answer.suggestions else None
 
     def shown(self, found: Shown) -> None:
@@ -101,12 +115,13 @@ class SimulatedOurs(Editing):
 
     def spent(self) -> Spent:
         """See `Completer`."""
-        return Spent(engine_s=self._engine.busy, reasons=self._reasons)
+        return Spent(engine_s=self._engine.busy, reasons=self._reasons, answers=self._answers)
 
     async def close(self) -> None:
         """See `Completer`."""
         await self.end()
         await self.service.aclose()
+        await self._engine.stop()
 
 
 def _after(text: str, cursor: int, suggestion: Suggestion) -> Shown | None:
