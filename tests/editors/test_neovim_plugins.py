@@ -130,7 +130,7 @@ require('copilot').setup({{
 """
 
 
-def test_copilot_lua_shows_and_takes_a_suggestion(
+def test_copilot_lua_takes_a_suggestion_and_one_of_its_panel(
     neovim: StartNeovim, neovim_11: Path, tmp_path: Path
 ) -> None:
     settings = Path(environment(tmp_path / "home")["NEARFIELD_CONFIG_DIR"], "config.toml")
@@ -154,3 +154,19 @@ def test_copilot_lua_shows_and_takes_a_suggestion(
     nvim.until(True, shown)
     nvim.keys("<Tab>")
     nvim.until("def add(a, b):\n    return a + b", lambda: nvim.text)
+    nvim.keys("<Esc>:call setline(2, '    ')<CR>:2<CR>:Copilot panel open<CR>")
+    panel = "return require('copilot.panel').is_open()"
+    nvim.until(True, lambda: nvim.lua(panel))
+
+    def solutions() -> bool:
+        lines = "vim.api.nvim_buf_get_lines(b, 0, -1, false)"
+        every = f"for _, b in ipairs(vim.api.nvim_list_bufs()) do vim.list_extend(all, {lines}) end"
+        return "return a + b" in nvim.lua(f"local all = {{}} {every} return all")
+
+    nvim.until(True, solutions)
+    nvim.lua("require('copilot.panel').jump_next()")
+    nvim.lua("require('copilot.panel').accept()")
+    nvim.until(
+        ["def add(a, b):", "    return a + b"],
+        lambda: nvim.lua("return vim.api.nvim_buf_get_lines(1, 0, -1, false)"),
+    )
