@@ -252,6 +252,28 @@ def test_tab_goes_first_to_lists_snippets_selections_and_ghost_text(
     assert saved(window).endswith("\nghost = text")
 
 
+def test_several_cursors_keep_tab_and_one_again_is_offered_what_is_left(
+    vscode: StartVSCode,
+) -> None:
+    window = opened(vscode, AREA)
+    rename_parameter(window)
+    window.sees("wide\n Tab", lambda: window.drawn)
+    # Tab is each cursor's own.
+    window.press("Control+Home")
+    window.press("Shift+Alt+ArrowDown")
+    window.press("Tab")
+    window.sees(r"^    def area\(wide, h\):\n        half = w / 2\n", lambda: window.text)
+    window.press("Control+z")
+    # A change by several cursors is followed, and what it leaves is offered to the next one.
+    window.press("End")
+    window.type(" #")
+    gone(window)
+    window.press("Escape")
+    window.press("ArrowDown")
+    window.sees(r"wide\n Tab", lambda: window.drawn)
+    assert window.text.count(" #") == 2
+
+
 VIM = """
 const vscode = require("vscode");
 exports.activate = (context) => {

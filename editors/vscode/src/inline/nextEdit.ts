@@ -17,6 +17,7 @@ import { draw, drawAtEdge, erase, isAt, type Change } from "./nextEditView";
 const REST_MS = 400;
 /** How long the status bar says that there is nothing. */
 const SAID_MS = 4000;
+const NO_LINE = -1;
 /** True while a next edit is shown in the editor that has the keys. */
 const SHOWN = "nearfield.nextEdit";
 
@@ -164,8 +165,13 @@ export class NextEdits implements vscode.Disposable {
     this.cancel();
     const { client } = this.server;
     const { document, selections, selection } = editor;
-    if (!client || selections.length > 1) return;
     const { version } = document;
+    if (selections.length > 1) {
+      // Asked once there is one cursor again, in whatever line.
+      this.asked = { version, line: NO_LINE };
+      return;
+    }
+    if (!client) return;
     const asking = (this.asking = new vscode.CancellationTokenSource());
     const place = {
       uri: client.code2ProtocolConverter.asUri(document.uri),
