@@ -7,6 +7,7 @@ among them counts where the tokens around it leave no doubt.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -21,6 +22,7 @@ __all__ = [
     "Local",
     "ancestors",
     "binder_of",
+    "captures",
     "is_imported",
     "is_no_variable",
     "is_of_outer_module",
@@ -56,6 +58,16 @@ _ASSOCIATED = frozenset(
 )
 """What has no name of its own in an `impl` or a trait, and is reached through the type."""
 _ATTRIBUTES = frozenset({"attribute_item", "inner_attribute_item"})
+_FORMATTING = frozenset(
+    {
+        b"anyhow", b"assert", b"assert_eq", b"assert_ne", b"bail", b"debug", b"debug_assert",
+        b"debug_assert_eq", b"debug_assert_ne", b"ensure", b"eprint", b"eprintln", b"error",
+        b"format", b"format_args", b"info", b"panic", b"print", b"println", b"todo", b"trace",
+        b"unimplemented", b"unreachable", b"warn", b"write", b"writeln",
+    }
+)  # fmt: skip
+"""Macros of the standard library, of `log` and of `anyhow` that take a format string."""
+_PLACEHOLDER = re.compile(rb"\{\{|\{([^{}]*)\}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +154,28 @@ def local_of(
     # A field that is named like the variable keeps its name.
     uses = [one for one in mine if one.parent is None or one.parent.type not in _SHORT]
     return Local(tuple(uses), tuple(declared), binder)
+
+
+def captures(string: tree_sitter.Node, name: str) -> list[Span]:
+    """Return where the content of a string is a format string that names the variable `name`:
+    `{name}`, `{name:?}` or `{0:name$}`. Spans are in bytes of the document."""
+    tokens = next((up for up in ancestors(string) if up.type == "token_tree"), None)
+    macro = tokens.parent.child_by_field_name("macro") if tokens and tokens.parent else None
+    if tokens is None or macro is None or macro.text not in _FORMATTING:
+        return []
+    named = name.encode()
+    for one in tokens.children:
+        after = one.next_sibling
+        if one.text == named and after is not None and after.type == "=":
+            return []  # an argument of that name
+    whole, found = re.compile(rb"^" + named + rb"(?=\s*(?::|$))"), list[Span]()
+    in_spec = re.compile(rb":.*?(?<!\w)(" + named + rb")\$")
+    for place in _PLACEHOLDER.finditer(string.text or b""):
+        for match in (whole.search(place[1] or b""), in_spec.search(place[1] or b"")):
+            if match is not None:
+                start = string.start_byte + place.start(1) + match.start(match.lastindex or 0)
+                found.append(Span(start, start + len(named)))
+    return found
 
 
 def is_no_variable(node: tree_sitter.Node) -> bool:

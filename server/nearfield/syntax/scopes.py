@@ -13,7 +13,7 @@ import tree_sitter
 
 from nearfield.syntax.definitions import name_node
 from nearfield.syntax.parser import Parsed
-from nearfield.syntax.rust import KEYWORDS, binder_of, is_no_variable, local_of
+from nearfield.syntax.rust import KEYWORDS, binder_of, captures, is_no_variable, local_of
 from nearfield.types import Span
 
 __all__ = [
@@ -21,6 +21,7 @@ __all__ = [
     "SUPPORTED",
     "Scope",
     "binds",
+    "captured",
     "declares",
     "function_at",
     "identifier_at",
@@ -155,8 +156,23 @@ def scope_of(parsed: Parsed, node: tree_sitter.Node) -> Scope | None:
     return None
 
 
-def _rust_scope(parsed: Parsed, node: tree_sitter.Node) -> Scope | None:
-    name = text_of(node)
+def captured(parsed: Parsed, scope: Scope) -> list[Span]:
+    """Return where format strings of Rust name a local variable: `println!("{name}")`."""
+    if parsed.language.name != "rust":
+        return []
+    return [
+        Span(parsed.offset(span.start), parsed.offset(span.end))
+        for string in walk(scope.function)
+        if string.type == "string_content"
+        for span in captures(string, scope.name)
+        if (held := _rust_scope(parsed, string, scope.name)) is not None
+        and held.bindings == scope.bindings
+    ]
+
+
+def _rust_scope(parsed: Parsed, node: tree_sitter.Node, name: str = "") -> Scope | None:
+    """The variable that `node` is, or that `name` is at its place."""
+    name = name or text_of(node)
     function = function_at(parsed, node)
     while function is not None:
         own = name_node(function)
@@ -164,7 +180,7 @@ def _rust_scope(parsed: Parsed, node: tree_sitter.Node) -> Scope | None:
             one
             for one in walk(function)
             if one.type in ("identifier", "shorthand_field_identifier")
-            and one.text == node.text
+            and text_of(one) == name
             and one != own
             and not is_member(one)
         ]

@@ -46,6 +46,7 @@ from nearfield.features.next_edit.repeat import is_no_worse, least
 from nearfield.features.next_edit.uses import is_variable, named, uses_of
 from nearfield.syntax.differences import changed_span
 from nearfield.syntax.parser import Parsed
+from nearfield.syntax.rust import captures
 from nearfield.syntax.scopes import text_of
 from nearfield.types import Edit, Span
 
@@ -259,8 +260,12 @@ def _call(
 
 
 def _is_leaf(now: Parsed, site: EditTarget) -> bool:
-    """Return whether there is a name at `site`, and no comment or string around it."""
+    """Return whether there is a name at `site`, and no comment or string around it, but for a
+    variable in a format string of Rust."""
     path = now.path_to(site.span.start)
+    if path and now.language.name == "rust" and path[-1].type == "string_content":
+        name = now.text[site.span.start : site.span.end]
+        return any(now.offset(one.start) == site.span.start for one in captures(path[-1], name))
     if not path or now.span(path[-1]) != site.span:
         return False
     return text_of(path[-1]).isidentifier() and not any(

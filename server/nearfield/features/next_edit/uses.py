@@ -22,6 +22,7 @@ from nearfield.syntax.scopes import (
     INNER,
     Scope,
     binds,
+    captured,
     declares,
     is_member,
     is_name,
@@ -128,7 +129,7 @@ def _local(parsed: Parsed, node: tree_sitter.Node) -> Uses | None:
     if scope is None or node in scope.bindings[1:]:
         return None
     uses = scope.uses if parsed.language.name == "rust" else _first_value(scope)
-    others = [parsed.span(one) for one in uses if one != node]
+    others = [*(parsed.span(one) for one in uses if one != node), *captured(parsed, scope)]
     if scope.parameter:
         others.extend(_keywords(parsed, scope.function, scope.name))
     bound = node == scope.bindings[0]

@@ -177,6 +177,56 @@ async def test_what_follows_in_the_file(old: str, new: str, wanted: list[str]) -
     assert changed == len({text[: text.index(piece)].count("\n") for piece in wanted})
 
 
+FORMATS = """\
+fn show(count: usize, width: usize) {
+    println!("é {count} {count:>5} {{count}} {} {:width$} {counts}", count, 1);
+    let text = format!(r#"{count }{0:>count$}"#, 2);
+    panic!("{count}", count = 3);
+    other!("{count}");
+    let plain = "{count}";
+    let count = count + 1;
+    write!(text, "{count:?}");
+}
+"""
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "made"),
+    [
+        pytest.param(
+            "count: usize", "total: usize",
+            [
+                ("{count} {count:>5} {{count}} {}", "{total} {total:>5} {{count}} {}"),
+                ("counts}\", count, 1", "counts}\", total, 1"),
+                ("{count }{0:>count$}", "{total }{0:>total$}"),
+                ("= count + 1", "= total + 1"),
+            ],
+            id="a parameter up to the next variable of its name",
+        ),
+        pytest.param("let count", "let total", [("{count:?}", "{total:?}")], id="that variable"),
+        pytest.param("width: u", "size: u", [("{:width$}", "{:size$}")], id="a width"),
+    ],
+)  # fmt: skip
+async def test_a_variable_is_renamed_in_format_strings_too(
+    old: str, new: str, made: list[tuple[str, str]]
+) -> None:
+    typist = Typist(FORMATS, "rust")
+    name = old.rpartition("let ")[2].partition(":")[0]
+    fresh = new.rpartition("let ")[2].partition(":")[0]
+    start = FORMATS.index(old) + old.index(name)
+    typist.edit(start, start + len(name), fresh)
+    wanted = FORMATS.replace(old, new, 1)
+    for before, after in made:
+        assert before in wanted
+        wanted = wanted.replace(before, after)
+    typist.now += 10
+    while offers := await typist.edits.offered(typist.snapshot, len(typist.text)):
+        one = offers[0]
+        typist.edit(one.span.start, one.span.end, one.new)
+        typist.now += 10
+    assert typist.text == wanted
+
+
 CRATE = {
     "Cargo.toml": '[package]\nname = "the-shop"\nversion = "0.1.0"\n\n[dependencies]\n',
     "src/lib.rs": "pub mod goods;\nmod till;\npub mod named;\npub use goods::Price;\n",
