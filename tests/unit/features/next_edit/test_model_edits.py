@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Collection, Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from tests.unit.features.next_edit.editing import Typist, next_edits
 
 from nearfield.config.folders import FolderConfigs
-from nearfield.config.schema import Config, ProviderSettings
+from nearfield.config.schema import Cache, Config, Engine, Index, ProviderSettings
 from nearfield.features.next_edit.edit_prompt import Hunk
 from nearfield.features.next_edit.edits import NextEdit
 from nearfield.features.next_edit.project_names import IndexedNames, edited_definitions
+from nearfield.features.service import Service
 from nearfield.features.trace import TraceLog
 from nearfield.providers.scripted import Scripted
 from nearfield.routing.router import Router
 from nearfield.types import (
+    Edit,
     EditForm,
     EditRequest,
     Health,
@@ -25,6 +28,7 @@ from nearfield.types import (
     Priority,
     Reason,
     Snapshot,
+    Span,
     Surface,
 )
 
@@ -246,17 +250,41 @@ async def test_an_offer_ends_with_the_text_that_it_was_made_for() -> None:
     assert await session.offered(seconds=0.0) is None
 
 
-async def test_the_next_key_ends_a_question_and_frees_the_model() -> None:
-    session = Session({**ANSWER, "delay_ms": 600_000})
-    widen(session)
-    waiting = asyncio.create_task(session.offered())
-    while not session.model.streaming:
-        await asyncio.sleep(0)
-    session.typist.edit(0, 0, "\n")
-    assert await waiting is None
-    await session.edits.aclose()
-    assert session.model.streaming == 0
-    assert session.reasons[0][0] is Reason.CANCELLED
+@pytest.mark.parametrize("how", ["types on", "undoes", "jumps", "closes", "pauses"])
+async def test_what_the_user_does_next_ends_a_question_and_frees_the_model(how: str) -> None:
+    options = {"answers": [{**ANSWER, "delay_ms": 600_000}], "edit_form": "sweep"}
+    model = Scripted("fake", ProviderSettings(kind="scripted", options=options))
+    off: dict[str, Any] = {"index": Index(enabled=False), "cache": Cache(enabled=False)}
+    service = Service(Config(engine=Engine(enabled=False), **off), {"fake": model})
+    await service.start()
+    before = Snapshot("file:///a", "java", 1, CODE)
+    service.opened(before)
+    at = CODE.index("wide: number") + len("wide: number")
+    now = replace(before, version=2, text=CODE[:at] + ", high: number" + CODE[at:])
+    service.changed(now, [Edit(Span(at, at), ", high: number")])
+    far = now.text.index("const size")
+    async with asyncio.timeout(60):
+        waiting = asyncio.create_task(service.next_edits.offered(now, far, 600.0))
+        while not model.streaming:
+            await asyncio.sleep(0)
+        if how == "jumps":
+            assert await service.next_edits.offered(now, 0, 0.001) == ()
+        elif how == "closes":
+            service.closed(now.uri)
+        elif how == "pauses":
+            service.pause()
+        elif how == "undoes":
+            gone = Edit(Span(at, at + len(", high: number")), "")
+            service.changed(replace(before, version=3), [gone])
+        else:
+            service.changed(replace(now, version=3, text="\n" + now.text), [Edit(Span(0, 0), "\n")])
+        assert await waiting == ()
+        while not model.calls[0].ended:
+            await asyncio.sleep(0)
+    assert len(model.calls) == (2 if how == "jumps" else 1)
+    assert service.traces.last(9)[-1].reason is Reason.CANCELLED
+    await service.aclose()
+    assert model.streaming == 0
 
 
 async def test_a_late_answer_is_returned_at_the_next_request() -> None:
