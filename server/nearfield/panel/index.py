@@ -159,12 +159,10 @@ class IndexView:
         pattern = body.pattern.strip()
         if not pattern or "\n" in pattern:
             raise BadRequest("A pattern is one line, as in .gitignore.", "pattern")
-        return await asyncio.to_thread(_change, lambda held: [*dict.fromkeys([*held, pattern])])
+        return await asyncio.to_thread(_change, add=pattern)
 
     async def _include(self, body: PatternBody) -> dict[str, Any]:
-        return await asyncio.to_thread(
-            _change, lambda held: [one for one in held if one != body.pattern]
-        )
+        return await asyncio.to_thread(_change, remove=body.pattern)
 
 
 def _workspace(root: str) -> Workspace:
@@ -238,7 +236,9 @@ def _build(workspace: Workspace, fresh: bool, progress: JobProgress) -> dict[str
     return facts(workspace)
 
 
-def _change(change: Any) -> dict[str, Any]:
-    held = change(list(load().config.index.exclude))
+def _change(add: str = "", remove: str = "") -> dict[str, Any]:
+    held = [one for one in load().config.index.exclude if one not in (add, remove)]
+    if add:
+        held.append(add)
     put("index.exclude", held)
     return {"exclude": held}

@@ -165,7 +165,7 @@ class RoutingView:
     async def _endpoint(self, body: EndpointBody) -> dict[str, Any]:
         def write() -> str:
             table = {"kind": body.kind, "model": body.model, "base_url": body.base_url}
-            said = {key: value for key, value in table.items() if value}
+            said: dict[str, Any] = {key: value for key, value in table.items() if value}
             for key, value in body.options.items():
                 _refuse_hidden(body.name, key, value)
             if body.options:

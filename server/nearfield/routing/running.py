@@ -32,7 +32,8 @@ class RunningRequest:
     share: float | None = None
     tokens: int = 0
     is_stopped: bool = False
-    _waits: asyncio.Timeout | None = None
+    limit: asyncio.Timeout | None = None
+    """That of the wait for the next piece."""
 
     def heard(self, delta: Delta) -> None:
         """Take a piece of the answer into account."""
@@ -50,7 +51,7 @@ class RunningRequest:
     def waits(self, limit: asyncio.Timeout) -> None:
         """Let `stop` end the wait that `limit` bounds. Raises `RequestStopped` after a `stop`."""
         self.check()
-        self._waits = limit
+        self.limit = limit
 
     def check(self) -> None:
         """Raise `RequestStopped` after a `stop`."""
@@ -60,8 +61,8 @@ class RunningRequest:
     def stop(self) -> None:
         """End the request with `RequestStopped`, which frees the model."""
         self.is_stopped = True
-        if self._waits is not None and not self._waits.expired():
-            self._waits.reschedule(asyncio.get_running_loop().time())
+        if self.limit is not None and not self.limit.expired():
+            self.limit.reschedule(asyncio.get_running_loop().time())
 
 
 @dataclass
@@ -82,7 +83,7 @@ class RunningRequests:
         try:
             yield one
         finally:
-            one._waits = None
+            one.limit = None
             del self._running[number]
 
     def all(self) -> list[RunningRequest]:

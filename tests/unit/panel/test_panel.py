@@ -13,7 +13,10 @@ from typing import Any
 import httpx
 import pytest
 
+from nearfield.config.schema import Chat
 from nearfield.errors import ConfigError
+from nearfield.features.chat.kept_chats import KeptChats
+from nearfield.features.chat.session import ChatSession, Exchange
 from nearfield.features.token import Token
 from nearfield.http.app import App
 from nearfield.http.wire import BadRequest
@@ -237,6 +240,35 @@ async def test_one_switch_keeps_everything_here_and_restores_what_was(
     assert (await post(client, "privacy/local_only", on=True)).json()["strategy"] == "local_only"
     assert (await get(client, "privacy"))["local_only"]
     assert (await post(client, "privacy/local_only", on=False)).json()["strategy"] == "hybrid"
+
+
+# --- chats ---------------------------------------------------------------------------------------
+
+
+async def test_a_kept_chat_is_read_continued_exported_and_deleted(
+    client: httpx.AsyncClient, home: Path
+) -> None:
+    folder = home / "config"
+    folder.mkdir()
+    (folder / "config.toml").write_text(
+        "[engine]\nenabled = false\n[providers.fake]\nkind = 'scripted'\n"
+        "[[providers.fake.options.answers]]\nmatch = ''\ntext = 'Good day to you'\n"
+    )
+    chat = ChatSession("one", exchanges=[Exchange("Hello <b>", "Hi", "m", ())])
+    KeptChats().save(chat, Chat(), Chat())
+    (head,) = (await get(client, "chats"))["chats"]
+    assert (head["id"], head["title"], head["count"]) == ("one", "Hello <b>", 1)
+    answer = await post(client, "chats/say", id="one", message="Go on")
+    assert answer.headers["content-type"].startswith("text/event-stream")
+    lines = [line.partition("data: ")[2] for line in answer.text.split("\n") if "data: " in line]
+    said = "".join(json.loads(line).get("text", "") for line in lines)
+    assert said == "Good day to you"
+    assert "event: done" in answer.text
+    found = await get(client, "chats/chat?id=one")
+    assert [one["question"] for one in found["exchanges"]] == ["Hello <b>", "Go on"]
+    assert "Good day to you" in (await get(client, "chats/markdown?id=one"))["text"]
+    assert (await post(client, "chats/delete", id="one")).json() == {"deleted": True}
+    assert (await post(client, "chats/say", id="one", message="x")).status_code == 404
 
 
 # --- views without data --------------------------------------------------------------------------

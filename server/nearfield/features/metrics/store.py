@@ -38,7 +38,7 @@ class RecordStore:
 
     def __init__(self, path: Path | None = None) -> None:
         self.path = path or data_dir() / FILE
-        self._file = Database(
+        self.file = Database(
             self.path,
             MIGRATIONS,
             self._unusable,
@@ -50,13 +50,13 @@ class RecordStore:
 
     def close(self) -> None:
         """Close the file; a later call opens it again."""
-        self._file.close()
+        self.file.close()
 
     def save(self, rows: Sequence[SuggestionRecord], before: float | None = None) -> list[int]:
         """Write new and changed records in one transaction, and delete those older than `before`.
         Returns their ids in order."""
         ids: list[int] = []
-        with self._file.writing() as db:
+        with self.file.writing() as db:
             for row in rows:
                 cursor = db.execute(
                     "INSERT OR REPLACE INTO suggestions VALUES"
@@ -75,21 +75,21 @@ class RecordStore:
         Nothing happens if there is no file."""
         if not self.path.exists():
             return False
-        with self._file.writing() as db:
+        with self.file.writing() as db:
             return sums_store.add_settled(db, time.time())
 
     def sums(self, since: float) -> SuggestionSums:
         """Return the sums of the days from `since` on; nothing if there is no file."""
         if not self.path.exists():
             return SuggestionSums([], [], [], [], [])
-        with self._file.connected() as db:
+        with self.file.connected() as db:
             return sums_store.sums_since(db, since)
 
     def rows(self, since: float) -> list[SuggestionRecord]:
         """Return the records since then, oldest first; none if there is no file."""
         if not self.path.exists():
             return []
-        with self._file.connected() as db:
+        with self.file.connected() as db:
             found = db.execute(
                 "SELECT * FROM suggestions WHERE at >= ? ORDER BY id", (since,)
             ).fetchall()

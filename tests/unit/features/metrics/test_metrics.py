@@ -383,7 +383,7 @@ def test_a_question_reads_sums_and_not_every_record(tmp_path: Path) -> None:
         store.save([SuggestionRecord(at, ms=5, situation="typing") for _ in range(1000)])
     while store.settle():
         pass
-    with store._file.connected() as db:
+    with store.file.connected() as db:
         steps = 0
 
         def step() -> int:
