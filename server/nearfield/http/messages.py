@@ -11,6 +11,7 @@ import json
 import secrets
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -50,6 +51,17 @@ class MessageBlock(msgspec.Struct, frozen=True):
     tool_use_id: str = ""
     content: str | list[MessageBlock] | None = None
     source: DocumentSource | None = None
+    tool_name: str = ""
+
+    def result(self) -> str:
+        """Return the block of a tool's result as text. An agent's conversation would end at an
+        error, so a model is told what it cannot see."""
+        if self.type == "tool_reference":
+            return f"The tool {self.tool_name} can be called now."
+        try:
+            return self.read()
+        except BadRequest:
+            return f"({self.type[:40]}: only text can be read here)"
 
     def read(self) -> str:
         """Return the block as text. Raises `BadRequest` for what is none."""
@@ -86,7 +98,7 @@ class MessageBody(msgspec.Struct, frozen=True):
             return
         for one in blocks:
             if one.type == "tool_result":
-                yield Message(Role.TOOL, _text(one.content), tool_call_id=one.tool_use_id)
+                yield Message(Role.TOOL, _result(one.content), tool_call_id=one.tool_use_id)
         text = _text(self.content, "tool_result")
         if text or not blocks:
             yield Message(Role(self.role), text)
@@ -99,6 +111,7 @@ class AnthropicTool(msgspec.Struct, frozen=True):
     description: str | None = None
     input_schema: dict[str, Any] | None = None
     type: str | None = None
+    defer_loading: bool = False
 
     def tool(self) -> Tool:
         """Return it as a `Tool`. Raises `BadRequest` for one that the service would run."""
@@ -136,17 +149,43 @@ class CountTokensBody(msgspec.Struct, frozen=True, kw_only=True):
     tool_choice: ToolChoice | None = None
 
     def turns(self) -> tuple[Message, ...]:
-        """Return the conversation. Raises `BadRequest`."""
+        """Return the conversation. Texts of the user's in a row are one turn, and instructions
+        after the first are the user's: most models know no others. Raises `BadRequest`."""
         system = _text(self.system)
-        first = (Message(Role.SYSTEM, system),) if system else ()
-        return (*first, *(message for turn in self.messages for message in turn.messages()))
+        found = [Message(Role.SYSTEM, system)] if system else []
+        for message in (message for turn in self.messages for message in turn.messages()):
+            last = found[-1] if found else None
+            role = message.role
+            if role is Role.SYSTEM and last is not None and last.role is not Role.SYSTEM:
+                role = Role.USER
+            if last is not None and role is last.role and role in (Role.SYSTEM, Role.USER):
+                found[-1] = Message(role, f"{last.content}\n\n{message.content}")
+            else:
+                found.append(replace(message, role=role))
+        return tuple(found)
 
     def offered(self) -> tuple[Tool, ...]:
         """Return the tools that may be called. Raises `BadRequest`."""
         choice = self.tool_choice.type if self.tool_choice is not None else "auto"
         if choice not in ("auto", "none"):
             raise BadRequest("tool_choice can be of the type 'auto' or 'none'.", "tool_choice")
-        return () if choice == "none" else tuple(one.tool() for one in self.tools or ())
+        if choice == "none":
+            return ()
+        found = self._found()
+        wanted = [one for one in self.tools or () if not one.defer_loading or one.name in found]
+        return tuple(one.tool() for one in wanted)
+
+    def _found(self) -> set[str]:
+        """Return the names of the deferred tools that a search of the client's has found."""
+        results = [
+            one.content
+            for turn in self.messages
+            if isinstance(turn.content, list)
+            for one in turn.content
+            if one.type == "tool_result"
+        ]
+        blocks = [block for one in results if isinstance(one, list) for block in one]
+        return {block.tool_name for block in blocks if block.type == "tool_reference"}
 
 
 class MessagesBody(CountTokensBody, frozen=True, kw_only=True):
@@ -292,6 +331,13 @@ def _text(content: Content, *without: str) -> str:
         return content or ""
     left_out = {*without, *_THOUGHTS}
     return "\n".join(block.read() for block in content if block.type not in left_out)
+
+
+def _result(content: Content) -> str:
+    """Return the result of a tool as text."""
+    if not isinstance(content, list):
+        return content or ""
+    return "\n".join(block.result() for block in content)
 
 
 def _use(call: ToolCall) -> dict[str, Any]:
