@@ -2,15 +2,14 @@
 all.
 
 To add a door, write its functions below, or in a module of its own beside this one, and put a row
-in `DOORS`. A door has up to four functions; None stands for what it cannot do.
+in `DOORS`. A door has up to three functions; None stands for what it cannot do.
 
     show(place, name)    have it show the file `name` of `place.root`, or try to
     ask(place, message)  have it put a question to a model
     begin(place)         have it begin to ask a model that never ends; returns a function that hangs
                          up as its client would
-    pause(place)         pause it first and then do as `ask`
 
-The first two and the last return all that it has answered, as one text, refusals included. They
+The first two return all that it has answered, as one text, refusals included. They
 start the real process, in `place.environ` and the folder `place.root`, and end it. `needs` names a
 module without which the door is not there.
 
@@ -22,6 +21,7 @@ is what has left.
 from __future__ import annotations
 
 import asyncio
+import http.client
 import json
 import re
 import socket
@@ -30,7 +30,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Generator, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -100,7 +100,6 @@ class Door:
     show: Callable[[Place, str], str] | None = None
     ask: Callable[[Place, str], str] | None = None
     begin: Callable[[Place], Callable[[], None]] | None = None
-    pause: Callable[[Place, str], str] | None = None
     needs: str = "nearfield"
 
 
@@ -145,9 +144,9 @@ def _show_in_terminal(place: Place, name: str) -> str:
     return _chat_in_terminal(place, f'What is this? @file:"{name}"')
 
 
-def _begin_in_terminal(place: Place) -> Callable[[], None]:
+def _begin_in_terminal(place: Place, *arguments: str) -> Callable[[], None]:
     process = subprocess.Popen(
-        [*PROGRAM, "ask", "go on"], cwd=place.root, env=place.environ,
+        [*PROGRAM, *(arguments or ("ask", "go on"))], cwd=place.root, env=place.environ,
         stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
     )  # fmt: skip
 
@@ -159,10 +158,10 @@ def _begin_in_terminal(place: Place) -> Callable[[], None]:
 
 
 @contextmanager
-def http_server(place: Place) -> Generator[httpx.Client]:
-    """Serve HTTP for the place's folder; yields a client that shows the token."""
+def http_server(place: Place, folder: Path | None = None) -> Generator[httpx.Client]:
+    """Serve HTTP for the place's folder, or another; yields a client that shows the token."""
     process = subprocess.Popen(
-        [*PROGRAM, "serve", "--http", "127.0.0.1:0", "--workspace", ".", "--ollama"],
+        [*PROGRAM, "serve", "--http", "127.0.0.1:0", "--workspace", str(folder or "."), "--ollama"],
         cwd=place.root, env=place.environ | {"NEARFIELD_HTTP_TOKEN": "t" * 40},
         stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
     )  # fmt: skip
@@ -223,24 +222,18 @@ def _begin_http(path: str, body: dict[str, Any]) -> Callable[[Place], Callable[[
     """Return a door's `begin` that sends `body`, in which MESSAGE is the question."""
 
     def begin(place: Place) -> Callable[[], None]:
-        leaving, left = threading.Event(), threading.Event()
-
-        def stay() -> None:
-            with http_server(place) as client:
-                filled = json.loads(json.dumps(body).replace("MESSAGE", "go on"))
-                while not leaving.is_set():
-                    with client.stream("POST", path, json=filled) as answer:
-                        # Until the providers are built it says that it is not ready.
-                        if answer.status_code != 503:
-                            leaving.wait()
-                    time.sleep(0.1)
-                # The server goes on; only this client has hung up.
-                left.wait()
-
-        thread = threading.Thread(target=stay)
-        thread.start()
-        place.ends += [left.set, thread.join]
-        return leaving.set
+        served = ExitStack()
+        client = served.enter_context(http_server(place))
+        place.ends.append(served.close)
+        end = time.monotonic() + PATIENCE_SECONDS
+        while client.get("/health").json()["status"] in ("starting", "loading"):
+            assert time.monotonic() < end
+            time.sleep(0.1)
+        # By hand: an answer as a whole has no beginning that a library could wait for.
+        asking = http.client.HTTPConnection(client.base_url.host, client.base_url.port)
+        headers = {**client.headers, "content-type": "application/json"}
+        asking.request("POST", path, json.dumps(body).replace("MESSAGE", "go on"), headers)
+        return asking.close
 
     return begin
 
@@ -259,6 +252,7 @@ def _show_by_infill(place: Place, name: str) -> str:
 _MESSAGES = {"messages": [{"role": "user", "content": "MESSAGE"}]}
 _CLAUDE = {"model": "nearfield", "max_tokens": 9, "stream": True, **_MESSAGES}
 _OLLAMA = {"model": "nearfield", **_MESSAGES}
+_STREAM = {"model": "nearfield", "stream": True}
 
 
 def _chat_by_protocol(place: Place, message: str) -> str:
@@ -277,7 +271,8 @@ def _show_by_protocol(place: Place, name: str) -> str:
     return _chat_by_protocol(place, f'What is this? @file:"{name}"')
 
 
-def _begin_by_protocol(place: Place) -> Callable[[], None]:
+def _begin_by_protocol(place: Place, *, cancelled: bool = False) -> Callable[[], None]:
+    """Hang up by closing the input, or by a message that leaves the agent running."""
     process = subprocess.Popen(
         [*PROGRAM, "acp"], cwd=place.root, env=place.environ,
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
@@ -286,7 +281,9 @@ def _begin_by_protocol(place: Place) -> Callable[[], None]:
     sent, received = process.stdin, process.stdout
 
     def send(number: int, method: str, **params: Any) -> None:
-        message = {"jsonrpc": "2.0", "id": number, "method": method, "params": params}
+        message: dict[str, Any] = {"jsonrpc": "2.0", "method": method, "params": params}
+        if number:
+            message["id"] = number
         sent.write(json.dumps(message).encode() + b"\n")
         sent.flush()
 
@@ -301,13 +298,29 @@ def _begin_by_protocol(place: Place) -> Callable[[], None]:
         process.wait(PATIENCE_SECONDS)
         received.close()
 
-    return leave
+    def cancel() -> None:
+        send(0, "session/cancel", sessionId=session)
+
+    if not cancelled:
+        return leave
+    place.ends.append(leave)
+    return cancel
+
+
+def _begin_and_cancel_by_protocol(place: Place) -> Callable[[], None]:
+    return _begin_by_protocol(place, cancelled=True)
 
 
 def _commit_message(place: Place, message: str) -> str:
     for words in (("init", "-q"), ("add", "open.py")):
         subprocess.run(["git", *words], cwd=place.root, check=True, capture_output=True)
     return place.run("commit-message")
+
+
+def _begin_commit_message(place: Place) -> Callable[[], None]:
+    for words in (("init", "-q"), ("add", "open.py")):
+        subprocess.run(["git", *words], cwd=place.root, check=True, capture_output=True)
+    return _begin_in_terminal(place, "commit-message")
 
 
 def _show_in_commit_message(place: Place, name: str) -> str:
@@ -325,21 +338,32 @@ DOORS: dict[str, Door] = {
     "agent client protocol": Door(
         _show_by_protocol, _chat_by_protocol, _begin_by_protocol, needs="acp"
     ),
-    "nearfield commit-message": Door(_show_in_commit_message, _commit_message),
+    "agent client protocol, cancelled": Door(begin=_begin_and_cancel_by_protocol, needs="acp"),
+    "nearfield commit-message": Door(
+        _show_in_commit_message, _commit_message, _begin_commit_message
+    ),
     "/v1/chat/completions": Door(
-        ask=_http("/v1/chat/completions", {"model": "nearfield", **_MESSAGES})
+        ask=_http("/v1/chat/completions", {"model": "nearfield", **_MESSAGES}),
+        begin=_begin_http("/v1/chat/completions", {**_STREAM, **_MESSAGES}),
+    ),
+    "/v1/chat/completions whole": Door(
+        begin=_begin_http("/v1/chat/completions", {"model": "nearfield", **_MESSAGES})
     ),
     "/nearfield/chats/say": Door(
         lambda place, name: _http("/nearfield/chats/say", {"message": "MESSAGE"})(
             place, f"What is it? @file:{name}"
         ),
         _http("/nearfield/chats/say", {"message": "MESSAGE"}),
+        _begin_http("/nearfield/chats/say", {"message": "MESSAGE"}),
     ),
     "/v1/completions": Door(
-        ask=_http("/v1/completions", {"model": "nearfield", "prompt": "MESSAGE"})
+        ask=_http("/v1/completions", {"model": "nearfield", "prompt": "MESSAGE"}),
+        begin=_begin_http("/v1/completions", {**_STREAM, "prompt": "MESSAGE"}),
     ),
     "/infill": Door(
-        _show_by_infill, _http("/infill", {"input_prefix": "# MESSAGE\na = ", "prompt": ""})
+        _show_by_infill,
+        _http("/infill", {"input_prefix": "# MESSAGE\na = ", "prompt": ""}),
+        _begin_http("/infill", {"input_prefix": "# MESSAGE\na = ", "prompt": ""}),
     ),
     "/v1/messages": Door(
         ask=_http("/v1/messages", _CLAUDE), begin=_begin_http("/v1/messages", _CLAUDE)
@@ -350,7 +374,10 @@ DOORS: dict[str, Door] = {
         begin=_begin_http("/api/generate", {"model": "nearfield", "prompt": "MESSAGE"}),
     ),
     "/api/generate of a hole": Door(
-        ask=_http("/api/generate", {"model": "nearfield", "prompt": "MESSAGE", "suffix": "b"})
+        ask=_http("/api/generate", {"model": "nearfield", "prompt": "MESSAGE", "suffix": "b"}),
+        begin=_begin_http(
+            "/api/generate", {"model": "nearfield", "prompt": "MESSAGE", "suffix": "b"}
+        ),
     ),
 }
 
@@ -375,6 +402,8 @@ enabled = false
 vectors = false
 [cache]
 enabled = false
+[completion]
+deadline_ms = 60000
 [files]
 exclude = ["excluded.py"]
 [routing]
@@ -490,14 +519,49 @@ def test_a_question_leaves_by_the_rules(door: str, case: str, place: Place) -> N
     assert not (place.root / "sprung").exists()
 
 
-@pytest.mark.parametrize("door", [name for name, door in DOORS.items() if door.pause])
-def test_a_paused_door_asks_no_model(door: str, place: Place) -> None:
+@pytest.mark.parametrize("door", [name for name, one in DOORS.items() if one.ask or one.show])
+def test_a_paused_door_asks_no_model_and_says_why(door: str, place: Place) -> None:
     chosen = DOORS[door]
     _there(chosen)
-    assert chosen.pause is not None
     _set(place, ASKED["allowed"])
-    assert chosen.pause(place, "What is the capital of Iceland?")
+    assert "no model is asked" in place.run("pause")
+    if chosen.ask is not None:
+        answered = chosen.ask(place, "What is the capital of Iceland?")
+    else:
+        assert chosen.show is not None
+        answered = chosen.show(place, "open.py")
+    assert "Nearfield is paused" in answered
     assert place.received == []
+    assert WORD not in answered
+
+
+def test_a_running_server_is_paused_and_resumed(place: Place) -> None:
+    _set(place, ASKED["allowed"])
+    body = {"model": "nearfield", **_MESSAGES}
+    with http_server(place) as client:
+        # Whether it is ready, an answer says.
+        assert "done" in _post(client, "/v1/chat/completions", body, "hello")
+        for command, says in (("pause", "Nearfield is paused"), ("resume", "done")):
+            place.run(command)
+            assert says in _post(client, "/v1/chat/completions", body, "hello")
+    assert len(place.received) == 2
+
+
+def test_an_editor_that_pauses_pauses_its_chat_and_ends_every_pause(place: Place) -> None:
+    _set(place, ASKED["allowed"])
+    wire = _opened(place)
+
+    def told(command: str) -> str:
+        wire.answer(wire.request("workspace/executeCommand", {"command": command}))
+        return json.dumps(wire.answer(wire.request("nearfield/chat", {"message": "hello"})))
+
+    try:
+        assert "Nearfield is paused" in told("nearfield.pause")
+        place.run("pause")
+        assert place.received == []
+        assert "done" in told("nearfield.resume")
+    finally:
+        wire.end()
 
 
 def test_a_chat_over_http_is_kept_like_any_other(place: Place) -> None:
@@ -523,6 +587,12 @@ def test_a_chat_over_http_is_kept_like_any_other(place: Place) -> None:
             client.post("/nearfield/chats/history", json=wanted).json()["text"].startswith("# hi")
         )
         assert client.post("/nearfield/chats/history", json={"session": "x"}).status_code == 404
+        # Another folder's chats are no more deleted than read.
+        elsewhere = place.root.parent / "elsewhere"
+        elsewhere.mkdir()
+        with http_server(place, elsewhere) as other:
+            for what in ("history", "delete"):
+                assert other.post(f"/nearfield/chats/{what}", json=wanted).status_code == 404
         assert client.post("/nearfield/chats/delete", json=wanted).json() == {"deleted": True}
         assert client.get("/nearfield/chats").json() == {"chats": []}
 

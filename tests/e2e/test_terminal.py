@@ -64,6 +64,8 @@ def quoted(text: str) -> str:
 
 
 COMMANDS_WITH_DATA: dict[str, tuple[str, ...]] = {
+    "pause": ("pause",),
+    "resume": ("resume",),
     "complete": ("complete", "a.py:2:5"),
     "explain": ("explain", "a.py:5:3"),
     "review": ("review", "a.py"),

@@ -34,6 +34,8 @@ ARGUMENTS: dict[str, Arguments] = {
     "acp": lambda file: ["acp"],
     "mcp": lambda file: ["mcp"],
     "panel": lambda file: ["panel", "--no-open", "--port", f"x{file}"],
+    "pause": lambda file: ["pause"],
+    "resume": lambda file: ["resume"],
     "complete": lambda file: ["complete", f"{file}:1:1", "--explain"],
     "explain": lambda file: ["explain", f"{file}:1:5"],
     "review": lambda file: ["review", file],
@@ -85,6 +87,8 @@ ARGUMENTS: dict[str, Arguments] = {
     "audit export": lambda file: ["audit", "export"],
     "audit prune": lambda file: ["audit", "prune", "--days", "30"],
 }
+ALONE = ("pause", "resume")
+"""Commands that change what the others do: tried after them, in this order."""
 PER_FILE = {"complete", "explain", "review", "fix", "refactor", "document", "test", "ask"}
 """Commands that read the file they are given; the others are tried once a repository."""
 
@@ -98,6 +102,7 @@ def test_no_command_is_stopped_drained_or_opened(repository: Repository) -> None
     runs = [
         make(file)
         for name, make in ARGUMENTS.items()
+        if name not in ALONE
         for file in repository.targets[: TARGETS if name in PER_FILE else 1]
     ]
 
@@ -106,6 +111,8 @@ def test_no_command_is_stopped_drained_or_opened(repository: Repository) -> None
 
     with ThreadPoolExecutor(2) as pool:
         faults = [fault for found in pool.map(try_one, runs) for fault in found]
+    for name in ALONE:
+        faults += try_one(ARGUMENTS[name](""))
     assert (faults, repository.faults()) == ([], [])
 
 

@@ -19,6 +19,8 @@ COMMANDS = {
     "panel": "nearfield.cli.panel:panel",
     "acp": "nearfield.cli.acp:acp",
     "mcp": "nearfield.cli.mcp:mcp",
+    "pause": "nearfield.cli.pause:pause",
+    "resume": "nearfield.cli.pause:resume",
     "complete": "nearfield.cli.complete:complete",
     "explain": "nearfield.cli.explain:explain",
     "review": "nearfield.cli.review:review",

@@ -31,10 +31,13 @@ LOOK_SECONDS = 0.1
 @asynccontextmanager
 async def serving(loaded: Loaded) -> AsyncGenerator[Service]:
     """Yield a service whose providers are built and whose completion model is loaded, or cannot be.
-    Other models may still be loading; their callers wait for them.
+    Other models may still be loading; their callers wait for them. Raises `NotReady` while the user
+    has paused.
     """
     from nearfield.features.service import Service
+    from nearfield.routing.pause import UserPause
 
+    UserPause().check()
     service = Service(loaded.config)
     try:
         await service.start()

@@ -7,8 +7,9 @@ from pathlib import Path
 
 from nearfield.config.folders import FolderConfigs
 from nearfield.config.schema import Config
-from nearfield.errors import NearfieldError, NotReady
+from nearfield.errors import NearfieldError
 from nearfield.files.ignore import SettingsRules
+from nearfield.routing.pause import UserPause
 from nearfield.routing.router import Router, built
 from nearfield.types import Reason, Snapshot
 
@@ -61,11 +62,10 @@ class DocumentFilter:
         """The same in words that follow "is", "" for nothing."""
         return _WORDS.get(self.kept_out(snapshot), "")
 
-    def require(self, snapshot: Snapshot, router: Router | None, paused: bool) -> Router:
+    def require(self, snapshot: Snapshot, router: Router | None, pause: UserPause) -> Router:
         """The router, when a model may be asked about `snapshot` now. Raises `NotReady` where that
         is so in a while, and `NearfieldError` where the settings keep the file out."""
-        if paused:
-            raise NotReady("Nearfield is paused.", "Resume it and ask again.")
+        pause.check()
         if why := self.left_out(snapshot):
             raise NearfieldError(f"The file is {why}.", "See files.exclude and files.max_bytes.")
         return built(router)

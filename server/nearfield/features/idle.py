@@ -10,11 +10,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from nearfield.config.folders import FolderConfigs
 from nearfield.listeners import Listeners
+from nearfield.routing.pause import UserPause
 from nearfield.tasks import run_task, stop_task
 
 Work = Callable[[], Coroutine[Any, Any, object]]
@@ -29,12 +30,16 @@ TYPING_SECONDS = 0.4
 
 @dataclass(slots=True)
 class Activity:
-    """`is_paused`: the user wants no model to be asked. `is_on_battery`: the machine is
-    unplugged."""
+    """`pause`: the user wants no model to be asked. `is_on_battery`: the machine is unplugged."""
 
     configs: FolderConfigs
-    is_paused: bool = False
+    pause: UserPause = field(default_factory=UserPause)
     is_on_battery: bool = False
+
+    @property
+    def is_paused(self) -> bool:
+        """Return whether no model may be asked."""
+        return self.pause.is_on
 
     def allows_idle_work(self, folder: str | None = None) -> bool:
         """Return whether idle work may run: in `folder`, or anywhere."""

@@ -54,7 +54,10 @@ _TYPED_ON = "You went on typing, so the request was given up."
 
 WORDS: dict[Reason, Words] = {
     Reason.SHOWN: Words("A suggestion was shown."),
-    Reason.PAUSED: Words("Nearfield is paused.", "Resume it from the status item or its menu."),
+    Reason.PAUSED: Words(
+        "Nearfield is paused.",
+        "Resume it from the status item or its menu, or by `nearfield resume`.",
+    ),
     Reason.DISABLED: Words("Suggestions are turned off.", "Set completion.enabled = true."),
     Reason.LANGUAGE: Words(
         "Suggestions are turned off in this language.",

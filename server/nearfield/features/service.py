@@ -258,14 +258,15 @@ class Service:
 
     def pause(self) -> None:
         """Suggest nothing and work on nothing until `resume`."""
-        self._set_paused(True)
+        self.activity.pause.is_here = True
+        self._pause_changed()
 
     def resume(self) -> None:
-        """Go on after `pause`."""
-        self._set_paused(False)
+        """Go on after `pause`, and after a pause of all that is the user's."""
+        self.activity.pause.resume_all()
+        self._pause_changed()
 
-    def _set_paused(self, is_paused: bool) -> None:
-        self.activity.is_paused = is_paused
+    def _pause_changed(self) -> None:
         self._activity_changed()
         self._health.poke()
 
@@ -465,7 +466,10 @@ class Service:
 
     async def _adopt(self) -> None:
         """Apply the current settings and providers to every feature."""
-        old, self.router = self.router, Router(self.configs, self._providers.named)
+        old, self.router = (
+            self.router,
+            Router(self.configs, self._providers.named, pause=self.activity.pause),
+        )
         self.features.configure(self.configs, self.router)
         if old is not None:
             await old.aclose()

@@ -12,7 +12,6 @@ from collections.abc import AsyncGenerator, Generator, Sequence
 from typing import Any
 
 from nearfield.config.schema import ROLES
-from nearfield.errors import NotReady
 from nearfield.features.chat.structured import structured
 from nearfield.features.completion.prompting import UNKNOWN_CONTEXT
 from nearfield.features.service import Service
@@ -52,8 +51,7 @@ class Asking:
         """Reserve one of the places for requests to models. Raises `BadRequest` when there is none,
         and `NotReady` while Nearfield is paused or its providers are not built.
         """
-        if self.service.is_paused:
-            raise NotReady("Nearfield is paused.", "Resume it and ask again.")
+        self.service.activity.pause.check()
         router = built(self.service.router)
         if self._running >= MAX_REQUESTS:
             raise BadRequest(f"{self._running} requests are being answered.", status=429)

@@ -19,6 +19,7 @@ from nearfield.types import MAX_ANSWER_TOKENS
 
 if TYPE_CHECKING:
     from nearfield.features.chat.chat import ChatService
+    from nearfield.features.chat.kept_chats import KeptChat
     from nearfield.features.chat.protocol import CallReport
 
 
@@ -78,15 +79,14 @@ class ChatsApi:
 
     async def history(self, exchange: HttpExchange, body: bytes) -> None:
         """Tell what was said in a kept chat of the folder."""
-        from nearfield.features.chat.kept_chats import KeptChats, markdown, real
+        from nearfield.features.chat.kept_chats import markdown
 
         wanted = wire.read(KeptChatBody, body)
         if wanted.format not in ("json", "markdown"):
             raise BadRequest("The format is 'json' or 'markdown'.", "format")
-        chat = await asyncio.to_thread(KeptChats().load, wanted.session)
-        here = await asyncio.to_thread(real, self._asking.workspace)
-        if chat is None or chat.workspace != here:
-            raise BadRequest("There is no kept chat of that id here.", "session", status=404)
+        chat = await self._kept(wanted.session)
+        if chat is None:
+            raise _no_such_chat()
         if wanted.format == "markdown":
             await exchange.json({"text": markdown(chat)})
             return
@@ -94,9 +94,21 @@ class ChatsApi:
         await exchange.json({**about, "exchanges": msgspec.to_builtins(chat.exchanges)})
 
     async def delete(self, exchange: HttpExchange, body: bytes) -> None:
-        """Forget a chat and delete what is kept of it."""
+        """Forget a chat of the folder and delete what is kept of it."""
         name = wire.read(KeptChatBody, body).session
+        await self._kept(name)
         await exchange.json({"deleted": await self._chats.delete(name)})
+
+    async def _kept(self, name: str) -> KeptChat | None:
+        """Return a kept chat, None where there is none. Raises `BadRequest` for one of another
+        folder, as if there were none."""
+        from nearfield.features.chat.kept_chats import KeptChats, real
+
+        chat = await asyncio.to_thread(KeptChats().load, name)
+        here = await asyncio.to_thread(real, self._asking.workspace)
+        if chat is not None and chat.workspace != here:
+            raise _no_such_chat()
+        return chat
 
     @property
     def _chats(self) -> ChatService:
@@ -110,6 +122,10 @@ class ChatsApi:
                 service, host, knowledge=lambda: service.knowledge, kept=KeptChats()
             )
         return self._made
+
+
+def _no_such_chat() -> BadRequest:
+    return BadRequest("There is no kept chat of that id here.", "session", status=404)
 
 
 class _Nowhere:

@@ -29,6 +29,7 @@ from nearfield.features.service import Service
 from nearfield.listeners import until
 from nearfield.mcp.tools import OF_THE_INDEX, OFFERED, RESOURCE, allowed
 from nearfield.routing.guard import REDACTION_SECONDS, OutgoingRules
+from nearfield.routing.pause import ADVICE
 from nearfield.routing.redact import redact_texts
 from nearfield.routing.secrets import ScanDeadline
 from nearfield.tasks import run_task, stop_task
@@ -96,7 +97,9 @@ class ExposedWorkspace:
         await asyncio.to_thread(self.store.close)
 
     async def call(self, name: str, arguments: Mapping[str, Any], client: str) -> CallAnswer:
-        """Carry out a call of the agent `client`."""
+        """Carry out a call of the agent `client`; none while the user has paused."""
+        if self.service.is_paused:
+            return CallAnswer(f"Not done: Nearfield is paused. {ADVICE}", True)
         written = json.dumps(dict(arguments))
         if len(written) > ARGUMENT_CHARS:
             return CallAnswer(f"The arguments have more than {ARGUMENT_CHARS} characters.", True)
@@ -135,7 +138,10 @@ class ExposedWorkspace:
     def files(self, first: int) -> tuple[list[str], bool]:
         """Return the paths of the files from number `first` on, and whether there are more.
         Blocks."""
-        if "readFile" not in self.configs.of(str(self.root)).chat.functions:
+        if (
+            self.service.is_paused
+            or "readFile" not in self.configs.of(str(self.root)).chat.functions
+        ):
             return [], False
         folder = self._folder()
         found = list(itertools.islice(folder.files(), first, first + LISTED_FILES + 1))

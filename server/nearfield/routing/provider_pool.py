@@ -31,6 +31,7 @@ from nearfield.routing.guard import Guard, PreparedRequest, Remote, Request, rem
 from nearfield.routing.ledger import LocalUse
 from nearfield.routing.load import ProviderLoad
 from nearfield.routing.money import estimate_tokens
+from nearfield.routing.pause import UserPause
 from nearfield.routing.plan import Candidate, Funds, Plan, plan
 from nearfield.routing.request_context import Offer, RequestContext
 from nearfield.routing.rules import facts, first, role_of, title
@@ -77,11 +78,16 @@ class ProviderPool:
     """See the module. Made without I/O; belongs to one event loop."""
 
     def __init__(
-        self, configs: FolderConfigs, providers: Mapping[str, Provider], store: Store
+        self,
+        configs: FolderConfigs,
+        providers: Mapping[str, Provider],
+        store: Store,
+        pause: UserPause,
     ) -> None:
         self.configs = configs
         self.config = config = configs.user
         self.store = store
+        self.pause = pause
         self.guard = Guard(configs, store)
         self.answers = Answers(config.cache)
         self.providers: dict[str, Provider] = {

@@ -179,6 +179,7 @@ class Route:
     # --- the walk ---
 
     async def _run(self) -> AsyncGenerator[Delta | Restart]:
+        self._pool.pause.check()
         if self._by_rules and self._pool.config.routing.rules:
             await self._apply_rules()
         # Completions and next edits stay with the provider that has read the document.

@@ -24,6 +24,7 @@ from nearfield.routing.breaker import Circuit
 from nearfield.routing.consent import Consent, ConsentRecord
 from nearfield.routing.explain import RouteExplanation, explain
 from nearfield.routing.guard import Guard
+from nearfield.routing.pause import UserPause
 from nearfield.routing.plan import UNASKED, Use
 from nearfield.routing.provider_pool import STAND_INS, ProviderPool, variants
 from nearfield.routing.request_context import Offer, RequestContext, Task
@@ -65,18 +66,20 @@ def built(router: Router | None) -> Router:
 
 
 class Router:
-    """See the module. `providers` are by the user's names for them."""
+    """See the module. `providers` are by the user's names for them; while `pause` is on, none is
+    asked."""
 
     def __init__(
         self,
         config: Config | FolderConfigs,
         providers: Mapping[str, Provider],
         store: Store | None = None,
+        pause: UserPause | None = None,
     ) -> None:
         self._configs = FolderConfigs.over(config)
         self._config = self._configs.user
         self._roles = {task: usual_role(self._config, task) for task in Task}
-        self._pool = ProviderPool(self._configs, providers, store or Store())
+        self._pool = ProviderPool(self._configs, providers, store or Store(), pause or UserPause())
 
     @property
     def guard(self) -> Guard:

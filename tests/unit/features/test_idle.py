@@ -10,6 +10,7 @@ import pytest
 from nearfield.config.folders import FolderConfigs
 from nearfield.config.schema import Config, Engine
 from nearfield.features.idle import Activity, IdleScheduler
+from nearfield.routing.pause import UserPause
 
 from .conftest import until
 
@@ -67,6 +68,6 @@ def test_idle_work_is_allowed_unless_paused_or_saving_power(
     expected: bool,
 ) -> None:
     configs = FolderConfigs(Config(engine=Engine(on_battery=setting)))
-    activity = Activity(configs, is_paused, is_on_battery)
+    activity = Activity(configs, UserPause(is_here=is_paused), is_on_battery)
     assert activity.allows_idle_work() is expected
     assert activity.allows_idle_work("/work") is expected

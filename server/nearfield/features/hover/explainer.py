@@ -214,7 +214,7 @@ class Explainer(Feature):
         caller frees the model.
         """
         with RequestMetrics(self._traces, Surface.EXPLANATION, snapshot) as account:
-            router = self._filter.require(snapshot, self._router, self._activity.is_paused)
+            router = self._filter.require(snapshot, self._router, self._activity.pause)
             self.stop()
             cursor = await self._cursor_of(snapshot, span.start)
             problems = self.problems.at(snapshot.uri)

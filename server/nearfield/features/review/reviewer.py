@@ -197,7 +197,7 @@ class Reviewer(Feature):
         own: list[ReviewFinding] = []
         with RequestMetrics(self._traces, Surface.REVIEW, snapshot) as account:
             try:
-                router = self._filter.require(snapshot, self._router, self._activity.is_paused)
+                router = self._filter.require(snapshot, self._router, self._activity.pause)
                 unsuited = await asyncio.to_thread(why_unsuited, FEATURE, self.model)
                 if unsuited and elsewhere is None:
                     raise Unsupported(f"Nothing was reviewed: {unsuited}.")
