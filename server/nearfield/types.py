@@ -353,6 +353,30 @@ class EditRequest:
         return "".join(segment.text for segment in self.segments)
 
 
+@dataclass(frozen=True, slots=True)
+class ScoreRequest:
+    """Tell how likely `text` is after `prefix`; nothing is generated. `document` is as in
+    `InfillRequest`."""
+
+    document: str
+    prefix: str
+    text: str
+    deadline: float | None = None
+    priority: Priority = Priority.CHAT
+
+
+@dataclass(frozen=True, slots=True)
+class ScoredToken:
+    """A token of a scored text, from the offset `start` in it. `others` are the likeliest other
+    tokens at its place, best first, each with its log-probability. A token that begins or ends
+    inside a character has the text "", and so have such others."""
+
+    start: int
+    text: str
+    logprob: float
+    others: tuple[tuple[str, float], ...] = ()
+
+
 class Role(StrEnum):
     """The author of a chat message."""
 

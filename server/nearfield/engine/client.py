@@ -34,6 +34,7 @@ from nearfield.engine.frames import (
     ModelLoaded,
     Prefilled,
     Reading,
+    Scored,
     Tokens,
 )
 from nearfield.errors import (
@@ -218,7 +219,7 @@ class EngineClient:
 
     async def generate(
         self, spec: Generate, deadline: float | None = None
-    ) -> AsyncGenerator[Reading | Prefilled | Tokens | Done]:
+    ) -> AsyncGenerator[Reading | Prefilled | Tokens | Scored | Done]:
         """Run a job and stream its events; the last one is `Done`.
 
         `spec.id` is assigned here. Closing the generator cancels the job. Raises from the tree.
@@ -234,7 +235,7 @@ class EngineClient:
                 if isinstance(event, NearfieldError):
                     finished = True
                     raise event
-                if isinstance(event, Reading | Prefilled | Tokens | Done):
+                if isinstance(event, Reading | Prefilled | Tokens | Scored | Done):
                     finished = isinstance(event, Done)
                     yield event
                     if finished:
@@ -444,7 +445,9 @@ class EngineClient:
                     )
                     self.spent[kind].add(done)
                 self._deliver(event.id, event)
-            case Reading() | Prefilled() | Tokens() | frames.Tokenized() | frames.StateTokens():
+            case Reading() | Prefilled() | Tokens() | Scored():
+                self._deliver(event.id, event)
+            case frames.Tokenized() | frames.StateTokens():
                 self._deliver(event.id, event)
             case frames.JobFailed():
                 self._kinds.pop(event.id, None)

@@ -58,7 +58,8 @@ class Generate(msgspec.Struct, tag="generate", frozen=True):
     line break as the very first thing ends a `single_line` job. With `avoid`, and no temperature,
     the first visible characters are not those with which one of these texts begins. `copied` is a
     text that the answer mostly repeats: greedy tokens are drafted from it, which changes only their
-    cost. Times are from the receipt of the frame; 0 means none.
+    cost. A job that `scores` generates nothing: its `Scored`s say how likely the last piece of its
+    prompt is. Times are from the receipt of the frame; 0 means none.
     """
 
     id: int
@@ -74,6 +75,7 @@ class Generate(msgspec.Struct, tag="generate", frozen=True):
     temperature: float = 0.0
     avoid: list[str] = []
     copied: str = ""
+    scores: bool = False
     schema: str = ""
     call_marks: tuple[str, str] | None = None
     prefill_only: bool = False
@@ -190,6 +192,21 @@ class Tokens(msgspec.Struct, tag="tokens", frozen=True):
     decode_ms: float
 
 
+class Score(msgspec.Struct, frozen=True, array_like=True):
+    """A token's bytes, its log-probability, and the likeliest others with theirs, best first."""
+
+    text: bytes
+    logprob: float
+    others: list[tuple[bytes, float]]
+
+
+class Scored(msgspec.Struct, tag="scored", frozen=True):
+    """The next tokens of a text that a job scores."""
+
+    id: int
+    tokens: list[Score]
+
+
 class Done(msgspec.Struct, tag="done", frozen=True):
     """A job ended. `finish` is stop, length, deadline, cancelled or preempted. `decode_steps` are
     the batches in which the tokens were generated: fewer than tokens where drafts were right."""
@@ -239,6 +256,7 @@ Event = (
     | Reading
     | Prefilled
     | Tokens
+    | Scored
     | Done
     | JobFailed
     | Tokenized

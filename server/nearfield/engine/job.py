@@ -11,27 +11,40 @@ import time
 from dataclasses import dataclass, field
 
 from nearfield.engine.drafts import CopyDrafts
-from nearfield.engine.frames import Done, Generate, Prefilled, Reading, Tokens, Variant
+from nearfield.engine.frames import (
+    Done,
+    Generate,
+    Prefilled,
+    Reading,
+    Score,
+    Scored,
+    Tokens,
+    Variant,
+)
 from nearfield.engine.kv_cache import Sequence
 from nearfield.engine.lane import Lane
 from nearfield.engine.llama import Model
 from nearfield.engine.output import TextOutput
 from nearfield.engine.rates import Rates
-from nearfield.engine.sampling import Sampler
+from nearfield.engine.sampling import Sampler, likelihoods
 from nearfield.engine.token_healing import Ids
 from nearfield.errors import ContextTooLong, Unsupported
 
+SCORED_OTHERS = 4
+"""Likeliest tokens that are named beside each one that is scored."""
 MAX_BANNED = 64
 """Tokens that may be skipped for one that begins differently; later ones make no sense."""
 
 
 @dataclass(frozen=True, slots=True)
 class TokenizedPrompt:
-    """A variant in tokens: what to evaluate, and the bytes owed to healing."""
+    """A variant in tokens: what to evaluate, the bytes owed to healing, and how many tokens its
+    last piece has."""
 
     tokens: list[int]
     owed: bytes
     variant: int
+    last: int = 0
 
 
 def tokenize(model: Model, variant: Variant, index: int) -> TokenizedPrompt:
@@ -39,6 +52,7 @@ def tokenize(model: Model, variant: Variant, index: int) -> TokenizedPrompt:
     so are those before it that hold the beginning of its first character."""
     tokens = list(model.bos)
     owed = b""
+    piece: list[int] = []
     for i, (text, special) in enumerate(variant.pieces):
         piece = model.tokenize(text, special)
         if i == variant.heal and piece:
@@ -46,7 +60,7 @@ def tokenize(model: Model, variant: Variant, index: int) -> TokenizedPrompt:
             while piece and owed[:1] and owed[0] & 0xC0 == 0x80:
                 owed = model.pieces[piece.pop()] + owed
         tokens.extend(piece)
-    return TokenizedPrompt(tokens, owed, index)
+    return TokenizedPrompt(tokens, owed, index, len(piece))
 
 
 def choose_prompt(
@@ -109,14 +123,16 @@ class Job:
 
     def begin(self, prompt: TokenizedPrompt, sequence: Sequence, shared: int) -> None:
         """Take `sequence`, of which `shared` tokens are this prompt's. Raises `ContextTooLong`."""
-        room = self.lane.document_tokens - (0 if self.spec.prefill_only else self.spec.max_tokens)
+        generates = not (self.spec.prefill_only or self.spec.scores)
+        room = self.lane.document_tokens - (self.spec.max_tokens if generates else 0)
         if len(prompt.tokens) > room:
             raise ContextTooLong(
                 f"The prompt has {len(prompt.tokens)} tokens and {max(room, 0)} fit.",
                 "Raise engine.context_size, or lower completion.prefix_lines.",
             )
         # The last token is always evaluated again: its logits are not kept in the cache.
-        shared = self.lane.keep(sequence, min(shared, len(prompt.tokens) - 1))
+        known = len(prompt.tokens) - 1 - (prompt.last if self.spec.scores else 0)
+        shared = self.lane.keep(sequence, min(shared, max(known, 0)))
         self.lane.table.take(sequence, self.spec.id, self.spec.document, shared)
         self.prompt, self.sequence = prompt, sequence
         self.reused = shared
@@ -130,7 +146,7 @@ class Job:
 
     def step(
         self, chunk: int, model: Model, rates: Rates
-    ) -> tuple[list[Reading | Prefilled | Tokens], str]:
+    ) -> tuple[list[Reading | Prefilled | Tokens | Scored], str]:
         """Advance by one step. Return its events, and the finish ("" while not finished).
 
         Raises `Aborted`, after which `resume` must be called.
@@ -140,7 +156,11 @@ class Job:
             raise RuntimeError("step() before begin()")
         part, drafted = self.todo[:chunk], self._draft(chunk)
         started = time.perf_counter()
-        self.lane.decode(sequence, [*part, *drafted], outputs=1 + len(drafted))
+        first = len(self.prompt.tokens) - len(self.todo)
+        step = range(first, first + len(part))
+        scored = self._scored(self.prompt, step)
+        outputs = step.stop - scored.start if scored else 1 + len(drafted)
+        self.lane.decode(sequence, [*part, *drafted], outputs=outputs)
         spent = (time.perf_counter() - started) * 1000
         del self.todo[: len(part)]
         if self.generated:
@@ -151,18 +171,38 @@ class Job:
         else:
             self.prefill_ms += spent
             rates.prefilled(len(part), spent)
+        if self.spec.scores:
+            told = [self._told(model, self.prompt, first, scored)] if scored else []
+            return [*told], "" if self.todo else "stop"
         if self.todo:
             if self.spec.lane != "chat":
                 return [], ""
             share = 1 - len(self.todo) / len(self.prompt.tokens)
             return [Reading(self.spec.id, round(share, 2))], ""
-        first = [] if self.generated else [self._prefilled(self.prompt)]
-        if first:
+        begun = [] if self.generated else [self._prefilled(self.prompt)]
+        if begun:
             sequence.whole = len(sequence.tokens)
         if self.spec.prefill_only:
-            return [*first], "stop"
+            return [*begun], "stop"
         tokens, finish = self._sample_all(model, sequence, drafted)
-        return [*first, *tokens], finish
+        return [*begun, *tokens], finish
+
+    def _scored(self, prompt: TokenizedPrompt, step: range) -> range:
+        """Return the places in the prompt of the tokens of `step` whose next one is scored."""
+        if not self.spec.scores:
+            return range(0)
+        total = len(prompt.tokens)
+        return range(max(step.start, total - prompt.last - 1), min(step.stop, total - 1))
+
+    def _told(self, model: Model, prompt: TokenizedPrompt, first: int, scored: range) -> Scored:
+        """Return the scores of the tokens after those at `scored`; the step began at `first`."""
+        found: list[Score] = []
+        for at in scored:
+            logits, token = self.lane.logits(at - first), prompt.tokens[at + 1]
+            sure, others = likelihoods(logits, token, SCORED_OTHERS)
+            named = [(model.pieces[other], other_sure) for other, other_sure in others]
+            found.append(Score(model.pieces[token], sure, named))
+        return Scored(self.spec.id, found)
 
     def resume(self) -> None:
         """Go on after an aborted step. A cache that cannot be cut has lost the prompt then."""

@@ -28,6 +28,17 @@ def logprob(logits: Logits, token: int, allowed: Ids | None = None) -> float:
     return float(logits[token]) - highest - float(np.log(np.exp(among - highest).sum()))
 
 
+def likelihoods(logits: Logits, token: int, count: int) -> tuple[float, list[tuple[int, float]]]:
+    """Return the log-probability of `token`, and the `count` likeliest other tokens with theirs,
+    the likeliest first."""
+    highest = float(logits.max())
+    total = highest + float(np.log(np.exp(logits - highest).sum()))
+    top = np.argpartition(logits, -count - 1)[-count - 1 :]
+    ordered = [int(one) for one in top[np.argsort(-logits[top])] if one != token]
+    others = [(one, float(logits[one]) - total) for one in ordered[:count]]
+    return float(logits[token]) - total, others
+
+
 class Sampler(Protocol):
     """Chooses tokens for one job."""
 

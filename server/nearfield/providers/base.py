@@ -8,7 +8,7 @@ A provider is a small class. All its methods are async or return async iterators
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from nearfield.types import (
     Capabilities,
@@ -17,6 +17,8 @@ from nearfield.types import (
     EditRequest,
     Health,
     InfillRequest,
+    ScoredToken,
+    ScoreRequest,
     ServedModel,
 )
 
@@ -60,4 +62,14 @@ class Provider(Protocol):
 
     async def aclose(self) -> None:
         """Free everything; safe to call twice."""
+        ...
+
+
+@runtime_checkable
+class Scorer(Provider, Protocol):
+    """A provider that also tells how likely a text is to its model, and goes on with raw text."""
+
+    async def score(self, request: ScoreRequest) -> tuple[ScoredToken, ...]:
+        """Return the tokens of the request's text in order, without one that has nothing before
+        it."""
         ...

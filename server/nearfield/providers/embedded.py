@@ -21,6 +21,8 @@ from nearfield.engine.frames import (
     ModelLoaded,
     Prefilled,
     Reading,
+    Score,
+    Scored,
     Tokens,
     Variant,
 )
@@ -60,6 +62,8 @@ from nearfield.types import (
     Message,
     Priority,
     Role,
+    ScoredToken,
+    ScoreRequest,
     Segment,
     ServedModel,
     TokenTotals,
@@ -328,6 +332,29 @@ class Embedded:
             async for delta in stream:
                 yield delta
 
+    async def score(self, request: ScoreRequest) -> tuple[ScoredToken, ...]:
+        """See `Scorer`."""
+        with self._under_way():
+            self.start()
+            await self._engine.ready(request.deadline)
+            spec = Generate(
+                id=0,
+                lane="infill",
+                priority=request.priority,
+                document=request.document,
+                variants=[Variant([(request.prefix, False), (request.text, False)])],
+                scores=True,
+                deadline_ms=_left_ms(request.deadline),
+            )
+            found: list[Score] = []
+            async with aclosing(self._engine.generate(spec, request.deadline)) as events:
+                async for event in events:
+                    if isinstance(event, Scored):
+                        found += event.tokens
+                    elif isinstance(event, Done) and event.finish != "stop":
+                        raise NotReady("The engine gave way to a newer request.")
+        return tuple(_located(request.text, found))
+
     @property
     def spent(self) -> Mapping[Priority, TokenTotals]:
         """The tokens that the engine has evaluated and generated, by priority."""
@@ -418,6 +445,8 @@ class Embedded:
                 if isinstance(event, Reading):
                     yield Delta(read=event.share)
                     continue
+                if isinstance(event, Scored):
+                    continue  # only of jobs that score
                 usage = _so_far(usage, event)
                 if isinstance(event, Tokens):
                     yield Delta(text=event.text, logprobs=tuple(event.logprobs), usage=usage)
@@ -538,6 +567,36 @@ def _so_far(usage: Usage, event: Prefilled | Tokens) -> Usage:
         generated_tokens=(usage.generated_tokens or 0) + len(event.logprobs),
         decode_ms=event.decode_ms,
     )
+
+
+def _located(text: str, scores: Sequence[Score]) -> Generator[ScoredToken]:
+    """Yield the scored tokens of `text` with their offsets. They are its end: a text without
+    anything before it has no score of its first token."""
+    at = len(text.encode()) - sum(len(one.text) for one in scores)
+    offsets = {size: place for place, size in enumerate(_sizes(text))}
+    for one in scores:
+        start, at = at, at + len(one.text)
+        is_whole = start in offsets and at in offsets
+        others = tuple((_readable(other), sure) for other, sure in one.others)
+        place = offsets.get(start, offsets.get(at, 0))
+        yield ScoredToken(place, _readable(one.text) if is_whole else "", one.logprob, others)
+
+
+def _sizes(text: str) -> Generator[int]:
+    """Yield the number of bytes before each character of `text`, and of all of it."""
+    size = 0
+    for character in text:
+        yield size
+        size += len(character.encode())
+    yield size
+
+
+def _readable(piece: bytes) -> str:
+    """Return a token's text; "" for a part of a character."""
+    try:
+        return piece.decode()
+    except UnicodeDecodeError:
+        return ""
 
 
 def _variant(segments: Sequence[Segment], heal: int = -1, max_extra_tokens: int = 0) -> Variant:

@@ -26,7 +26,6 @@ from nearfield.features.chat.kept_chats import KeptChats, real
 from nearfield.features.chat.lookup import (
     LookedUp,
     is_question,
-    is_small,
     look_up,
     places_of,
     unknown_files,
@@ -49,6 +48,7 @@ from nearfield.features.chat.tool_servers import ToolServers
 from nearfield.features.offers import Offers
 from nearfield.features.project_rules import project_rules
 from nearfield.features.room import room
+from nearfield.features.suitability import is_small
 from nearfield.features.trace import RequestMetrics, TraceLog
 from nearfield.providers.estimate import CHARS_PER_TOKEN
 from nearfield.routing.request_context import AskUser, RequestContext, Task

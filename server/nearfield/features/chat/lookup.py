@@ -14,7 +14,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
-from nearfield.catalog.models import parameters_of
 from nearfield.features.chat.named import (
     Fact,
     centred,
@@ -43,9 +42,7 @@ ALL_CHARS = 3_000
 PLACES_NAMED = 3
 MAX_FILES = 20_000
 """In a larger workspace names of files are not looked at."""
-SMALL_PARAMETERS_M = 4_000
-"""Millions of weights of a model below which functions are not offered for a question that the
-index has answered: with functions 0.5 and 1.5 billion answered such questions with nonsense."""
+
 
 _QUESTION = re.compile(
     r"\s*(?:(?:please|and|so|ok(?:ay)?|hi|hello|hey)\b[,!.]?\s+)*"
@@ -74,13 +71,6 @@ class LookedUp:
 def is_question(message: str) -> bool:
     """Return whether a message asks for something to be told, not done."""
     return _QUESTION.match(message) is not None or message.rstrip().endswith("?")
-
-
-def is_small(model: str) -> bool:
-    """Return whether a model, by its name, is too small to be offered functions beside what was
-    looked up. Reads the catalogue."""
-    size = parameters_of(model)
-    return size is not None and size < SMALL_PARAMETERS_M
 
 
 async def look_up(context: ToolContext, question: str) -> LookedUp | None:

@@ -7,9 +7,10 @@ unless it is the first. Cancelling a review ends it.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from nearfield.config.folders import FolderConfigs
 from nearfield.config.schema import Config
@@ -25,8 +26,9 @@ from nearfield.features.prose import code_block
 from nearfield.features.remote_choice import RemoteChoice, chat_model
 from nearfield.features.review.finding_store import FindingStore
 from nearfield.features.review.findings import ReviewFinding, accepted, answers, schema_of
+from nearfield.features.review.likelihood import unlikely
 from nearfield.features.review.pieces import ReviewPiece, pieces_of
-from nearfield.features.suitability import why_unsuited
+from nearfield.features.suitability import is_small, why_unsuited
 from nearfield.features.trace import RequestMetrics, TraceLog
 from nearfield.files.encoding import text_file
 from nearfield.files.git_diff import ChangedFile
@@ -34,6 +36,7 @@ from nearfield.files.lines import split_lines
 from nearfield.files.uris import uri_of
 from nearfield.files.workspace import WorkspaceFiles
 from nearfield.index.files import readable
+from nearfield.providers.base import Scorer
 from nearfield.routing.request_context import RequestContext, Source, Task
 from nearfield.routing.router import Restart, Router
 from nearfield.syntax.languages import language_for
@@ -50,6 +53,9 @@ MAX_TOKENS = 500
 MAX_PIECES = 200
 """Per document, so that a review of a whole repository ends."""
 
+BY_LIKELIHOOD = (
+    "{model} is small: shown are lines that it finds unlikely, and what it would write there."
+)
 SYSTEM = (
     "You review code. Report real defects only: bugs, crashes, wrong results, security holes,"
     " leaks, errors that are ignored. Do not report style, names, missing comments, or what might"
@@ -76,7 +82,7 @@ class Review:
     provider: str = ""
     model: str = ""
     note: str = ""
-    """Sentence for the user about what else the model was shown."""
+    """Sentence for the user about how it was reviewed, or what else the model was shown."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +96,8 @@ class _Pass:
     accepted: tuple[str, ...] | None
     """Providers that the user allowed for the whole document; None: by open offers."""
     rules: ProjectRules | None
+    scorer: Scorer | None
+    """The model whose likelihoods tell what is wrong; None for one that is asked in words."""
 
 
 class Reviewer(Feature):
@@ -211,13 +219,20 @@ class Reviewer(Feature):
                     review.left_out.append(f"{shown}: only its first {MAX_PIECES} pieces")
                     pieces = pieces[:MAX_PIECES]
                 config = self._configs.of(snapshot.root or "")
-                rules = await asyncio.to_thread(project_rules, snapshot.root, snapshot.path, config)
+                scorer = None if elsewhere else await _scorer(router, snapshot.root or "")
+                rules = None
+                if scorer is not None:
+                    review.note = BY_LIKELIHOOD.format(model=scorer.model)
+                else:
+                    rules = await asyncio.to_thread(
+                        project_rules, snapshot.root, snapshot.path, config
+                    )
                 if rules is not None:
                     review.note, account.included = rules.note, (rules.included,)
                 chosen: tuple[str, ...] | None = None
                 if elsewhere is not None and pieces:
                     chosen = await elsewhere.accepted(router, *_together(snapshot, pieces, rules))
-                now = _Pass(router, snapshot, parsed, review, chosen, rules)
+                now = _Pass(router, snapshot, parsed, review, chosen, rules, scorer)
                 for done, piece in enumerate(pieces):
                     if on_piece is not None:
                         on_piece(done, len(pieces), piece.name or f"line {piece.first + 1}")
@@ -237,7 +252,7 @@ class Reviewer(Feature):
         review = now.review
         review.pieces += 1
         try:
-            answer = await self._answer(now, piece)
+            raw = await self._reported(now, piece)
         except NearfieldError as error:
             review.failed += 1
             review.error = str(error)
@@ -246,8 +261,15 @@ class Reviewer(Feature):
             return []
         text, model = now.snapshot.text, review.model
         return await asyncio.to_thread(
-            accepted, answers(answer), piece, text, now.parsed, model=model, known=tuple(known)
+            accepted, raw, piece, text, now.parsed, model=model, known=tuple(known)
         )
+
+    async def _reported(self, now: _Pass, piece: ReviewPiece) -> Sequence[Mapping[str, Any]]:
+        """Return the findings in one piece as the model has them, unchecked."""
+        if now.scorer is None:
+            return answers(await self._answer(now, piece))
+        now.review.provider, now.review.model = now.scorer.name, now.scorer.model
+        return await unlikely(now.scorer, now.snapshot.text, piece, now.parsed)
 
     async def _answer(self, now: _Pass, piece: ReviewPiece) -> str:
         request, sources = _request(now.snapshot, piece, now.rules)
@@ -268,6 +290,16 @@ class Reviewer(Feature):
             if route.provider is not None:
                 now.review.provider, now.review.model = route.provider.name, route.provider.model
         return text
+
+
+async def _scorer(router: Router, workspace: str) -> Scorer | None:
+    """Return the provider that would be asked first, if it is a small model whose likelihoods are
+    known: asked in words, such a model finds nothing."""
+    candidates = router.candidates_for(Task.REVIEW, workspace)
+    first = next((one for one in candidates if one.capabilities.chat), None)
+    if isinstance(first, Scorer) and await asyncio.to_thread(is_small, first.model):
+        return first
+    return None
 
 
 def snapshot_of(path: Path, root: Path, files: WorkspaceFiles | None = None) -> Snapshot:

@@ -10,8 +10,9 @@ import pytest
 from tests.unit.features.chat.conftest import StartTalk, Talk
 
 from nearfield.features.chat.chat import ChatService
-from nearfield.features.chat.lookup import is_question, is_small
+from nearfield.features.chat.lookup import is_question
 from nearfield.features.chat.protocol import ChatFinish
+from nearfield.features.suitability import is_small
 from nearfield.index.search import Hit
 from nearfield.types import Snapshot, SymbolLocation
 
