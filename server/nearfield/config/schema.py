@@ -61,7 +61,7 @@ class Completion(msgspec.Struct, frozen=True, kw_only=True):
         to read, all of it where keys come fast. A newer keystroke cancels the wait.""")] = 60
     deadline_ms: Annotated[Positive, only_lower, about("""
         An automatic suggestion that takes longer than this from the keystroke is not shown; after
-        two fifths of it, one ends with the line that it has got to.""")] = 2500
+        a fifth of it, one ends with the line that it has got to.""")] = 2500
     invoked_deadline_ms: Annotated[Positive, only_lower, about("""
         The same for a suggestion that the user asked for by a key.""")] = 20000
     multiline: Annotated[

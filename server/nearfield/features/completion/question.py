@@ -48,9 +48,10 @@ CLIENT_WAITED_MS = 5
 """The wait when the client has waited itself: just long enough that of several requests in one read
 only the last one reaches a model."""
 
-SOON_SHARE = 0.4
+SOON_SHARE = 0.2
 """After this share of the time for an answer, the finished lines are shown while the user types,
-without waiting for the end of their statement or block: 1 s of 2.5.
+without waiting for the end of their statement or block: 0.5 s of 2.5. Later ones come when the user
+has begun to type (tests/bench/RESULTS.md, A typist's keys).
 """
 
 SnippetsOf = Callable[[Snapshot, int, int], tuple[Snippet, ...]]
