@@ -40,6 +40,8 @@ READ = {
     "index/tags.py": "reads packaged queries",
     "index/understand.py": "opens the null device in place of standard input",
     "lsp/transport.py": "takes over standard input and output",
+    "panel/page.py": "reads the packaged files of the page",
+    "panel/routing.py": "reads the file that the user names",
     "routing/store.py": "opens our own databases",
     "terminal.py": "opens the null device in place of a closed stream",
     "testing/editor.py": "is an editor, for tests",
