@@ -101,7 +101,7 @@ async def commit_messages(
         for _ in range(max(1, min(count, MAX_COUNT))):
             said = await writing.say(_question(text, wanted, writing.found.messages), sources)
             message = tidy(said)
-            if message and message not in writing.found.messages:
+            if message and not repeats(message, subjects) and message not in writing.found.messages:
                 writing.found.messages.append(message)
         account.provider, account.model = writing.found.provider, writing.found.model
     if not writing.found.messages:
@@ -120,6 +120,13 @@ def tidy(answer: str) -> str:
         subject = subject[:SUBJECT_CHARS].rpartition(" ")[0] or subject[:SUBJECT_CHARS]
     body = "\n".join(lines[1:]).strip()
     return f"{subject}\n\n{body}" if body and subject else subject
+
+
+def repeats(message: str, subjects: Sequence[str]) -> bool:
+    """Return whether a message says again what the model was told, which small models do: its
+    instructions, or the subject of an earlier commit."""
+    subject = split_lines(message)[0]
+    return subject.lower() in SYSTEM.lower() or subject in subjects
 
 
 @dataclass(frozen=True, slots=True)

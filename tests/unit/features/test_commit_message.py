@@ -15,7 +15,7 @@ import pytest_asyncio
 from nearfield.config.folders import FolderConfigs
 from nearfield.config.schema import Cache, Config, Engine, ProviderSettings, Routing
 from nearfield.errors import NearfieldError
-from nearfield.features.commit_message import MAX_PIECES, commit_messages, tidy
+from nearfield.features.commit_message import MAX_PIECES, SYSTEM, commit_messages, repeats, tidy
 from nearfield.features.offers import Offers
 from nearfield.features.trace import TraceLog
 from nearfield.providers.scripted import Scripted
@@ -215,3 +215,16 @@ TIDIED = [
 @pytest.mark.parametrize(("answer", "message"), TIDIED)
 def test_only_the_message_is_taken(answer: str, message: str) -> None:
     assert tidy(answer) == message
+
+
+@pytest.mark.parametrize(
+    ("message", "is_said_again"),
+    [
+        (tidy(SYSTEM), True),
+        ("One line of at most 72 characters that says in the imperative what the", True),
+        ("Fix the parser\n\nIt was wrong.", True),
+        ("Fix the parser of dates", False),
+    ],
+)
+def test_what_the_model_was_told_is_no_message(message: str, *, is_said_again: bool) -> None:
+    assert repeats(message, ["Add a door", "Fix the parser"]) is is_said_again
