@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -31,7 +31,7 @@ expect.set_options(timeout=PATIENCE_SECONDS * 1000)
 
 
 @contextmanager
-def chromium() -> Iterator[Browser]:
+def chromium() -> Generator[Browser]:
     """Chromium, as the system has it; it is installed where it is missing, and so is axe."""
     if not AXE.exists():
         subprocess.run([ROOT / "scripts/setup-node", "panel"], check=True)
@@ -102,7 +102,7 @@ class Panel:
 
 
 @contextmanager
-def opened(browser: Browser, address: str, token: str = "", **options: Any) -> Iterator[Panel]:
+def opened(browser: Browser, address: str, token: str = "", **options: Any) -> Generator[Panel]:
     """A tab with the page, until the end of the block."""
     panel = Panel(browser, address, token, **options)
     try:

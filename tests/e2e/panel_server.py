@@ -6,7 +6,7 @@ from __future__ import annotations
 import json
 import queue
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -130,7 +130,7 @@ def _handler(server: FakeServer) -> type[BaseHTTPRequestHandler]:
 
 
 @contextmanager
-def fake_server(answers: Mapping[str, Any]) -> Iterator[FakeServer]:
+def fake_server(answers: Mapping[str, Any]) -> Generator[FakeServer]:
     """A server that answers so until the end of the block."""
     server = FakeServer(answers)
     try:

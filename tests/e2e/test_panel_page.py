@@ -1,5 +1,5 @@
 """The control panel's page, against a server that answers as each test says: what it shows and
-asks in states that a real server is seldom in. `test_panel.py` has the real one."""
+asks in states that a real server is seldom in. `test_panel_views.py` has the real one."""
 
 from __future__ import annotations
 

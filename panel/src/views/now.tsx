@@ -273,40 +273,43 @@ function Roles({ server }: { server: Server }): JSX.Element {
   if (roles.length === 0)
     return <Empty>No role has a model yet; as soon as one is chosen, it is listed here.</Empty>;
   return (
-    <Table
-      caption="Roles and their models"
-      rows={roles}
-      rowKey={(role) => role.role}
-      columns={[
-        { title: "Role", head: true, cell: (role: RoleNow) => words(role.role) },
-        { title: "Model", cell: (role) => <RoleModel role={role} /> },
-        { title: "Loaded", cell: (role) => <IsLoaded model={of(role)} role={role} /> },
-        { title: "Memory", number: true, cell: (role) => memoryOf(of(role)) },
-        { title: "Context used", number: true, cell: (role) => contextOf(of(role)) },
-        {
-          title: "Do",
-          cell: (role) => {
-            const model = of(role);
-            if (!model) return null;
-            return model.loaded ? (
-              <Button
-                label={`Unload the model of ${words(role.role)}`}
-                onPress={() => unload(server.id, role.role)}
-              >
-                Unload
-              </Button>
-            ) : (
-              <Button
-                label={`Load the model of ${words(role.role)}`}
-                onPress={() => load(server.id, role.role)}
-              >
-                Load
-              </Button>
-            );
+    <>
+      <h3>Roles</h3>
+      <Table
+        caption="Roles and their models"
+        rows={roles}
+        rowKey={(role) => role.role}
+        columns={[
+          { title: "Role", head: true, cell: (role: RoleNow) => words(role.role) },
+          { title: "Model", cell: (role) => <RoleModel role={role} /> },
+          { title: "Loaded", cell: (role) => <IsLoaded model={of(role)} role={role} /> },
+          { title: "Memory", number: true, cell: (role) => memoryOf(of(role)) },
+          { title: "Context used", number: true, cell: (role) => contextOf(of(role)) },
+          {
+            title: "Do",
+            cell: (role) => {
+              const model = of(role);
+              if (!model) return null;
+              return model.loaded ? (
+                <Button
+                  label={`Unload the model of ${words(role.role)}`}
+                  onPress={() => unload(server.id, role.role)}
+                >
+                  Unload
+                </Button>
+              ) : (
+                <Button
+                  label={`Load the model of ${words(role.role)}`}
+                  onPress={() => load(server.id, role.role)}
+                >
+                  Load
+                </Button>
+              );
+            },
           },
-        },
-      ]}
-    />
+        ]}
+      />
+    </>
   );
 }
 
