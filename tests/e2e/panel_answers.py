@@ -18,8 +18,8 @@ NO_SERVER: dict[str, Any] = {
 
 def now(name: str = "qwen2.5-coder-0.5b") -> dict[str, Any]:
     """Two editors, one of which has two requests that run and three that have ended."""
-    role = {"provider": "embedded", "model": name, "local": True, "others": []}
-    first = {
+    role: dict[str, Any] = {"provider": "embedded", "model": name, "local": True, "others": []}
+    first: dict[str, Any] = {
         "id": "4711-1",
         "kind": "editor",
         "client": "neovim",
@@ -67,7 +67,7 @@ def now(name: str = "qwen2.5-coder-0.5b") -> dict[str, Any]:
             _request("r3", name, shown=False, reason="late", sentence="It came too late."),
         ],
     }
-    second = first | {
+    second: dict[str, Any] = first | {
         "id": "4712-1",
         "client": "vscode",
         "pid": 4712,
@@ -83,9 +83,16 @@ def now(name: str = "qwen2.5-coder-0.5b") -> dict[str, Any]:
         "last": None,
         "spent": {},
     }
-    lost = {key: first[key] for key in ("kind", "client", "pid", "started", "version", "folders")}
+    lost: dict[str, Any] = {
+        key: first[key] for key in ("kind", "client", "pid", "started", "version", "folders")
+    }
     lost |= {"id": "9-1", "workspace": "/home/u/old", "error": "It did not answer within 2 s."}
-    together = {"servers": 3, "loaded_bytes": 640_000_000, "running": 2, "evaluated": 5120}
+    together: dict[str, Any] = {
+        "servers": 3,
+        "loaded_bytes": 640_000_000,
+        "running": 2,
+        "evaluated": 5120,
+    }
     return {
         "servers": [first, second, lost],
         "together": together | {"reused": 40_310, "generated": 812},
@@ -149,7 +156,14 @@ def models(name: str = "qwen2.5-coder-0.5b", *, filled: bool = True) -> dict[str
             "suggestions": None,
         } | fields
 
-    measured = {"at": AT, "read": 310.0, "write": 24.5, "load_ms": 812.0, "exact": 7, "cases": 12}
+    measured: dict[str, Any] = {
+        "at": AT,
+        "read": 310.0,
+        "write": 24.5,
+        "load_ms": 812.0,
+        "exact": 7,
+        "cases": 12,
+    }
     return {
         "machine": {"memory": 16e9, "cores": 2, "free_disk": 40e9, "gpu": "", "gpu_memory": 0}
         | {"budget": 8e9, "words": "16.0 GB of memory, 2 cores, no GPU that was found"},
@@ -179,15 +193,24 @@ def models(name: str = "qwen2.5-coder-0.5b", *, filled: bool = True) -> dict[str
 
 def routing(name: str = "ollama", *, filled: bool = True) -> dict[str, Any]:
     """The embedded engine, and a server of this machine beside it."""
-    endpoint = {"name": "embedded", "kind": "embedded", "model": "qwen", "base_url": ""}
+    endpoint: dict[str, Any] = {
+        "name": "embedded",
+        "kind": "embedded",
+        "model": "qwen",
+        "base_url": "",
+    }
     endpoint |= {"local": True, "in_settings": False, "variant": False, "key": "none"}
     endpoint |= {"options": {}, "error": "", "breakers": []}
-    other = endpoint | {"name": name, "kind": "ollama", "base_url": "http://127.0.0.1:11434"}
+    other: dict[str, Any] = endpoint | {
+        "name": name,
+        "kind": "ollama",
+        "base_url": "http://127.0.0.1:11434",
+    }
     other |= {"in_settings": True, "key": "keyring"}
     other |= {"breakers": [{"server": "4711-1", "state": "open", "why": "it refused"}]}
     candidates = [{"provider": "embedded", "serves": True, "why": ""}]
     candidates += [{"provider": name, "serves": False, "why": "stands by for embedded"}]
-    role = {"listed": None, "provider": "embedded", "model": "qwen", "local": True}
+    role: dict[str, Any] = {"listed": None, "provider": "embedded", "model": "qwen", "local": True}
     return {
         "workspace": "",
         "strategy": "local_only",
@@ -212,7 +235,12 @@ def settings() -> dict[str, Any]:
     """One setting of each form."""
 
     def one(key: str, value: Any, form: dict[str, Any], **fields: Any) -> dict[str, Any]:
-        usual = {"key": key, "section": key.split(".")[0], "value": value, "default": value}
+        usual: dict[str, Any] = {
+            "key": key,
+            "section": key.split(".")[0],
+            "value": value,
+            "default": value,
+        }
         usual |= {"source": "default", "set": False, "doc": f"The meaning of {key}."}
         return usual | {"form": form, "named": False} | fields
 
@@ -251,7 +279,12 @@ def suggestions(name: str = "qwen2.5-coder-0.5b", *, filled: bool = True) -> dic
         | {"hidden": 20 if at <= 12 else 0}
         for at in range(20)
     ]
-    reason = {"reason": "unsure", "count": 310, "sentence": "The model was unsure.", "advice": "…"}
+    reason: dict[str, Any] = {
+        "reason": "unsure",
+        "count": 310,
+        "sentence": "The model was unsure.",
+        "advice": "…",
+    }
     return {
         "days": 30,
         "recording": True,
@@ -279,7 +312,7 @@ def suggestions(name: str = "qwen2.5-coder-0.5b", *, filled: bool = True) -> dic
 
 def index(name: str = "shop", *, filled: bool = True) -> dict[str, Any]:
     """Two folders."""
-    folder = {
+    folder: dict[str, Any] = {
         "root": f"/home/u/{name}",
         "where": "/home/u/.cache/x.db",
         "exists": True,
@@ -300,7 +333,7 @@ def index(name: str = "shop", *, filled: bool = True) -> dict[str, Any]:
         "shared": None,
         "problem": "",
     }
-    other = folder | {"root": "/home/u/site", "servers": [], "state": "none"}
+    other: dict[str, Any] = folder | {"root": "/home/u/site", "servers": [], "state": "none"}
     return {
         "folders": [folder, other] if filled else [],
         "exclude": ["generated/"] if filled else [],
@@ -309,7 +342,7 @@ def index(name: str = "shop", *, filled: bool = True) -> dict[str, Any]:
 
 def privacy(name: str = "claude", *, filled: bool = True) -> dict[str, Any]:
     """Requests to one cloud."""
-    entry = {
+    entry: dict[str, Any] = {
         "at": AT,
         "workspace": "/home/u/shop",
         "provider": name,
@@ -325,9 +358,18 @@ def privacy(name: str = "claude", *, filled: bool = True) -> dict[str, Any]:
         "outcome": "answered",
     }
     entry["files"][1] |= {"start": None, "end": None}
-    spent = {"provider": name, "model": "claude-sonnet-5", "requests": 3, "unknown": 0}
-    tokens = {"tokens_in": 41_000, "tokens_out": 6100}
-    consent = {"workspace": "/home/u/shop", "provider": name, "destination": "api.anthropic.com"}
+    spent: dict[str, Any] = {
+        "provider": name,
+        "model": "claude-sonnet-5",
+        "requests": 3,
+        "unknown": 0,
+    }
+    tokens: dict[str, Any] = {"tokens_in": 41_000, "tokens_out": 6100}
+    consent: dict[str, Any] = {
+        "workspace": "/home/u/shop",
+        "provider": name,
+        "destination": "api.anthropic.com",
+    }
     return {
         "local_only": not filled,
         "strategy": "local_first" if filled else "local_only",
@@ -367,13 +409,24 @@ def privacy(name: str = "claude", *, filled: bool = True) -> dict[str, Any]:
 
 def chats(title: str = "How is a bill rounded?", *, filled: bool = True) -> dict[str, Any]:
     """One kept chat."""
-    head = {"id": "c1", "title": title, "workspace": "/home/u/shop", "begun": AT, "changed": AT}
+    head: dict[str, Any] = {
+        "id": "c1",
+        "title": title,
+        "workspace": "/home/u/shop",
+        "begun": AT,
+        "changed": AT,
+    }
     return {"chats": [head | {"count": 2, "keep_days": 30}] if filled else []}
 
 
 def chat(title: str = "How is a bill rounded?") -> dict[str, Any]:
     """The same chat with its exchanges."""
-    call = {"at": AT, "function": "readFile", "arguments": {"path": "billing.py"}, "bytes": 812}
+    call: dict[str, Any] = {
+        "at": AT,
+        "function": "readFile",
+        "arguments": {"path": "billing.py"},
+        "bytes": 812,
+    }
     return chats(title)["chats"][0] | {
         "exchanges": [
             {"question": title, "answer": f"Down, in `round_bill`.\n\n{title}", "model": "qwen"}
@@ -385,7 +438,11 @@ def chat(title: str = "How is a bill rounded?") -> dict[str, Any]:
 
 def health(name: str = "engine", *, filled: bool = True) -> dict[str, Any]:
     """A check of each state."""
-    remedy = {"title": "Fetch the default model", "post": "models/pull", "body": {"name": "half"}}
+    remedy: dict[str, Any] = {
+        "title": "Fetch the default model",
+        "post": "models/pull",
+        "body": {"name": "half"},
+    }
     checks = [
         {"name": "python", "state": "ok", "found": "3.12", "todo": "", "remedy": None},
         {"name": name, "state": "note", "found": "no GPU", "todo": "Nothing.", "remedy": None},
