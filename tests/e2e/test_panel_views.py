@@ -378,7 +378,7 @@ def test_the_checks_the_log_and_the_report_are_there(home: Home, panel: Panel) -
     expect(checks.get_by_role("row").nth(3)).to_be_visible()
     expect(page.get_by_role("button", name="Check", exact=True)).to_be_enabled()
     page.get_by_role("button", name="Make the report").click()
-    report = page.get_by_label("Report", exact=True)
+    report = page.locator("pre[aria-label=Report]")
     expect(report).not_to_be_empty()
     assert str(home.work) not in report.inner_text()
 
