@@ -12,7 +12,7 @@ __all__ = ["is_small", "why_unsuited"]
 
 SMALL_PARAMETERS_M = 4_000
 """Millions of weights below which a model is small: it answered questions with functions by
-nonsense (0.5 and 1.5 billion), and found no defects when it was asked for them in words."""
+nonsense (0.5 and 1.5 billion), and found no defects when asked in words (0.5 billion)."""
 _ABLE_M = {"review": 1_500}
 """The smallest model, in millions of weights, that is good enough at a feature."""
 _ABLE = {1_500: "qwen2.5-coder-1.5b-instruct", 7_000: "qwen2.5-coder-7b-instruct"}

@@ -1,7 +1,7 @@
 """Findings from how likely code is to a model, without asking it for words.
 
-A small model cannot say what is wrong with code: asked, it finds nothing, or something everywhere.
-But it knows how code goes on. Where it finds another token much likelier than the one that is
+Asked what is wrong with code, a model of half a billion weights finds nothing. But a small model
+knows how code goes on. Where it finds another token much likelier than the one that is
 there, it writes the rest of the line after that other token. The new line is a finding if the text
 as a whole becomes likelier with it, the lines below included, so that another name or another
 style is none. The measurements are in tests/bench/RESULTS.md.

@@ -294,7 +294,7 @@ class Reviewer(Feature):
 
 async def _scorer(router: Router, workspace: str) -> Scorer | None:
     """Return the provider that would be asked first, if it is a small model whose likelihoods are
-    known: asked in words, such a model finds nothing."""
+    known. In words, one of 0.5 billion weights found nothing; 1.5 billion were not measured."""
     candidates = router.candidates_for(Task.REVIEW, workspace)
     first = next((one for one in candidates if one.capabilities.chat), None)
     if isinstance(first, Scorer) and await asyncio.to_thread(is_small, first.model):
