@@ -356,6 +356,7 @@ function memoryOf(model: ModelNow | undefined): string {
 
 function contextOf(model: ModelNow | undefined): string {
   if (!model?.context_tokens) return "–";
+  if (model.context_used === null) return `${count(model.context_tokens)} tokens`;
   return `${count(model.context_used)} of ${count(model.context_tokens)} tokens`;
 }
 

@@ -254,7 +254,7 @@ async def test_a_kept_chat_is_read_continued_exported_and_deleted(
         "[engine]\nenabled = false\n[providers.fake]\nkind = 'scripted'\n"
         "[[providers.fake.options.answers]]\nmatch = ''\ntext = 'Good day to you'\n"
     )
-    chat = ChatSession("one", exchanges=[Exchange("Hello <b>", "Hi", "m", ())])
+    chat = ChatSession("one", exchanges=[Exchange("Hello <b>", "Hi", "m", [])])
     KeptChats().save(chat, Chat(), Chat())
     (head,) = (await get(client, "chats"))["chats"]
     assert (head["id"], head["title"], head["count"]) == ("one", "Hello <b>", 1)
