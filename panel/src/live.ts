@@ -101,13 +101,18 @@ export async function connect(opening: Opening): Promise<void> {
     const wasLive = await follow();
     if (connection.peek() === "refused") return;
     if (wasLive) attempt = 0;
-    const wait = backoffMs(attempt, Math.random());
-    batch(() => {
-      connection.value = "lost";
-      nextAttempt.value = Date.now() + wait;
-    });
-    await pause(wait);
+    await lost(attempt);
   }
+}
+
+/** Say that the server is not there, and wait for the next attempt. */
+async function lost(attempt: number): Promise<void> {
+  const wait = backoffMs(attempt, Math.random());
+  batch(() => {
+    connection.value = "lost";
+    nextAttempt.value = Date.now() + wait;
+  });
+  await pause(wait);
 }
 
 let hurry: (() => void) | undefined;
@@ -134,15 +139,20 @@ async function tokenOf(opening: Opening): Promise<string> {
     refuse();
     return "";
   }
-  try {
-    const { token } = await new Api("api/", "").json<{ token: string }>("session", {
-      body: { code: opening.code },
-    });
-    opening.keep(token);
-    return token;
-  } catch {
-    refuse();
-    return "";
+  for (let attempt = 0; ; attempt += 1) {
+    try {
+      const { token } = await new Api("api/", "").json<{ token: string }>("session", {
+        body: { code: opening.code },
+      });
+      opening.keep(token);
+      return token;
+    } catch (error) {
+      if (!(error instanceof ApiError) || error.status !== 0) {
+        refuse();
+        return "";
+      }
+      await lost(attempt); // nothing was answered: the code may still be good
+    }
   }
 }
 

@@ -470,9 +470,11 @@ def test_a_model_is_fetched_with_a_pause_verified_used_and_removed(
             page.get_by_label("Find").fill("tiny")
             row = page.get_by_role("table", name="Models").get_by_role("row", name="Tiny tiny")
             row.get_by_role("button", name="Fetch tiny", exact=True).click()
+            expect(row.locator("progress")).to_have_attribute("value", re.compile("[1-9]"))
             row.get_by_role("button", name="Pause").click()
-            expect(row.get_by_role("button", name="Resume tiny", exact=True)).to_be_visible()
+            expect(row).to_contain_text("stopping", ignore_case=True)
             go_on.set()
+            expect(row.get_by_role("button", name="Resume tiny", exact=True)).to_be_visible()
             row.get_by_role("button", name="Resume tiny", exact=True).click()
             expect(row).to_contain_text("installed")
             assert home.run("models", "list", "--installed")[0]["name"] == "tiny"

@@ -178,6 +178,10 @@ def test_audit_lists_and_filters_the_ledger(run: Run, tmp_path: Path) -> None:
     run("audit", "list", "--since", "whenever", code=2)
 
 
+EXACT = 0.025
+"""The share of a percentile by which it may be off, as times are counted in classes."""
+
+
 def test_stats_sums_the_use_of_each_model(run: Run) -> None:
     run("ask", "who are you?")
     told = json.loads(run("stats", "--json").stdout)
@@ -197,7 +201,9 @@ def test_stats_sums_the_use_of_each_model(run: Run) -> None:
     store.close()
     told = json.loads(run("stats", "--json").stdout)["completions"]
     assert (told["offered"], told["accepted"], told["acceptance"]) == (1, 1, 1.0)
-    assert told["latency"][1] == {"situation": "new_line", "answers": 1, "p50": 120, "p90": 120}
+    latency = told["latency"][1]
+    assert (latency["situation"], latency["answers"]) == ("new_line", 1)
+    assert [latency["p50"], latency["p90"]] == pytest.approx([120, 120], rel=EXACT)
     shown = run("stats").stdout
     for words in ("1 offered, 1 accepted, 0 partly (100%)", "10 evaluated, 30 reused (75%)"):
         assert words in shown
@@ -219,7 +225,8 @@ def test_stats_sums_the_use_of_each_model(run: Run) -> None:
     edits = told["next_edits"]
     assert (edits["questions"], edits["offered"], edits["answered"]) == (3, 1, 2)
     assert [one["stage"] for one in edits["stages"]] == [*stages[0], "total"]
-    assert edits["stages"][-1] == {"stage": "total", "p50": 400, "p90": 800, "p99": 800}
+    total = edits["stages"][-1]
+    assert [total["p50"], total["p90"], total["p99"]] == pytest.approx([400, 800, 800], rel=EXACT)
     shown = run("stats").stdout
     assert "asked 3 times, 1 offered" in shown and "generate" in shown
     RecordStore().path.write_bytes(b"broken" * 1000)

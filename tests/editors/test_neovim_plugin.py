@@ -264,7 +264,7 @@ def test_the_command_names_what_can_be_done_here(plugged: StartNeovim) -> None:
     assert offered("re") == ["restart", "resume", "review", "rewrite"]
     nvim.lua("vim.cmd.new('elsewhere'); vim.bo.buftype = 'nofile'; vim.cmd.enew()")
     nvim.lua("vim.bo.buftype = 'nofile'")
-    assert offered("") == ["commit-message", "log", "restart"]
+    assert offered("") == ["commit-message", "log", "panel", "restart"]
     nvim.keys(":Nearfield pause<CR>")
     nvim.until(True, lambda: "no server runs for this buffer" in nvim.messages())
 

@@ -143,6 +143,8 @@ class Jobs:
         if name in self._tasks:
             task, progress = self._tasks[name]
             progress.is_stopped = True
+            job.step = "stopping"  # a thread that waits for the network notices late
+            self.changes.tell(structs.replace(job))
             task.cancel()
         return job
 

@@ -81,6 +81,10 @@ class SuggestionPart:
     survived: float | None
 
 
+_STAGES = ("context", "wait", "read", "generate", "gate", "total")
+"""The stages of a next edit in the order in which they come."""
+
+
 @dataclass(frozen=True, slots=True)
 class ConfidenceBin:
     """Completions whose tokens' mean log-probability is between `low` and `high`: those that were
@@ -99,7 +103,7 @@ def next_edit_summary(sums: SuggestionSums) -> NextEditStatistics:
     rows = [row for row in sums.counts if row[4]]
     stages = _percentiles(sums.stages, (50, 90, 99))
     answered = {stage: count for stage, count, _ in stages}
-    in_order = sorted(stages, key=lambda one: one[0] == "total")
+    in_order = sorted(stages, key=lambda one: _STAGES.index(one[0]) if one[0] in _STAGES else -1)
     return NextEditStatistics(
         questions=round(sum(row[5] for row in rows)),
         offered=round(sum(row[6] for row in rows)),
@@ -191,7 +195,7 @@ def _percentiles(
         (
             name,
             sum(count for _, count in found),
-            tuple(percentile(sorted(found), percent) for percent in percents),
+            tuple(round(percentile(sorted(found), percent), 1) for percent in percents),
         )
         for name, found in classes.items()
     ]
