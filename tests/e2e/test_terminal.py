@@ -95,6 +95,7 @@ COMMANDS_WITH_DATA: dict[str, tuple[str, ...]] = {
     "models load": ("models", "load", EVIL),
     "models unload": ("models", "unload", EVIL),
     "models outdated": ("models", "outdated"),
+    "models bench": ("models", "bench", EVIL, EVIL, "--repository", EVIL),
     "setup": ("setup", "--no-servers"),
     "models recommend": ("models", "recommend"),
     "providers list": ("providers", "list"),

@@ -65,6 +65,7 @@ ARGUMENTS: dict[str, Arguments] = {
     "models load": lambda file: ["models", "load", "--server", "127.0.0.1:1"],
     "models unload": lambda file: ["models", "unload", "--server", file.lstrip("-")],
     "models outdated": lambda file: ["models", "outdated"],
+    "models bench": lambda file: ["models", "bench", "far", "./" + file, "--repository", "."],
     "providers list": lambda file: ["providers", "list"],
     "providers models": lambda file: ["providers", "models", "far"],
     "providers probe": lambda file: ["providers", "probe", "far"],

@@ -24,6 +24,7 @@ from nearfield.catalog.recommend import Advice, recommend, this_machine
 from nearfield.catalog.registration import registration
 from nearfield.catalog.templates import FIM_AUTO
 from nearfield.cli import resident
+from nearfield.cli.bench import bench
 from nearfield.cli.opening import settings_of
 from nearfield.cli.output import ExitCode, ask_choice, emit, print_json, report, reported, say
 from nearfield.cli.progress import PullProgress, tell_step
@@ -246,6 +247,7 @@ def use(
 
 app.command("load")(resident.load)
 app.command("unload")(resident.unload)
+app.command("bench")(bench)
 
 
 @app.command()

@@ -8,88 +8,77 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from contextlib import aclosing
-from dataclasses import dataclass
 
 from nearfield.catalog.choice import ModelChoice
 from nearfield.config.schema import Engine as EngineSettings
+from nearfield.features.holes import CodeHole, fill_hole
 from nearfield.features.measure import EngineSpeed, measure
 from nearfield.features.measured import MeasuredModel
 from nearfield.providers.base import Provider
-from nearfield.types import InfillRequest
-
-HOLE_TOKENS = 24
-HOLE_SECONDS = 60.0
 
 
-@dataclass(frozen=True, slots=True)
-class FixedHole:
-    """A line that is missing between two texts."""
-
-    language: str
-    prefix: str
-    line: str
-    suffix: str
+def _fixed(language: str, prefix: str, line: str, suffix: str) -> CodeHole:
+    return CodeHole(f"benchmark.{language}", language, prefix, line, suffix)
 
 
 HOLES = (
-    FixedHole(
+    _fixed(
         "python",
         'def add(left, right):\n    """Return the sum."""\n',
         "    return left + right",
         "\n\n\nprint(add(1, 2))\n",
     ),
-    FixedHole(
+    _fixed(
         "python",
         "def largest(values):\n    best = values[0]\n"
         "    for value in values:\n        if value > best:\n",
         "            best = value",
         "\n    return best\n",
     ),
-    FixedHole(
+    _fixed(
         "python",
         "def count_words(text):\n    counts = {}\n    for word in text.split():\n",
         "        counts[word] = counts.get(word, 0) + 1",
         "\n    return counts\n",
     ),
-    FixedHole(
+    _fixed(
         "python",
         "class Stack:\n    def __init__(self):\n        self.items = []\n\n"
         "    def push(self, item):\n",
         "        self.items.append(item)",
         "\n\n    def pop(self):\n        return self.items.pop()\n",
     ),
-    FixedHole(
+    _fixed(
         "python",
         "def read_lines(path):\n    with open(path) as file:\n",
         "        return file.readlines()",
         "\n\n\nlines = read_lines('notes.txt')\n",
     ),
-    FixedHole(
+    _fixed(
         "python",
         "def is_even(number):\n    return number % 2 == 0\n\n\ndef is_odd(number):\n",
         "    return number % 2 != 0",
         "\n\n\nassert is_odd(3)\n",
     ),
-    FixedHole(
+    _fixed(
         "javascript",
         "function sum(values) {\n  let total = 0;\n  for (const value of values) {\n",
         "    total += value;",
         "\n  }\n  return total;\n}\n",
     ),
-    FixedHole(
+    _fixed(
         "javascript",
         "class Point {\n  constructor(x, y) {\n    this.x = x;\n",
         "    this.y = y;",
         "\n  }\n}\n",
     ),
-    FixedHole(
+    _fixed(
         "go",
         "package main\n\nfunc max(a, b int) int {\n\tif a > b {\n\t\treturn a\n\t}\n",
         "\treturn b",
         "\n}\n",
     ),
-    FixedHole(
+    _fixed(
         "rust",
         "fn square(x: i32) -> i32 {\n",
         "    x * x",
@@ -109,7 +98,8 @@ async def benchmark(
         nonlocal exact
         for number, hole in enumerate(HOLES):
             step(number)
-            exact += await _filled(provider, hole) == hole.line.strip()
+            filled = await fill_hole(provider, hole)
+            exact += filled.text == hole.rest.strip()
 
     speed: EngineSpeed = await measure(settings, choice, fill if choice.fim else None)
     return MeasuredModel(
@@ -120,24 +110,3 @@ async def benchmark(
         exact=exact,
         cases=len(HOLES) if choice.fim else 0,
     )
-
-
-async def _filled(provider: Provider, hole: FixedHole) -> str:
-    """Return the first line that the model writes into a hole."""
-    request = InfillRequest(
-        document=f"benchmark {hole.line}",
-        path=f"benchmark.{hole.language}",
-        language=hole.language,
-        prefix=hole.prefix,
-        suffix=hole.suffix,
-        typed="",
-        max_tokens=HOLE_TOKENS,
-        deadline=time.monotonic() + HOLE_SECONDS,
-    )
-    text = ""
-    async with aclosing(provider.infill(request)) as stream:
-        async for delta in stream:
-            text += delta.text
-            if "\n" in text.lstrip():
-                break
-    return text.strip().partition("\n")[0].strip()

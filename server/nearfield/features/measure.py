@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Callable
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -13,6 +13,7 @@ from nearfield.types import InfillRequest, Usage
 if TYPE_CHECKING:
     from nearfield.catalog.choice import ModelChoice
     from nearfield.config.schema import Engine as EngineSettings
+    from nearfield.engine.client import EngineClient
     from nearfield.providers.base import Provider
 
 ANSWER_TOKENS = 32
@@ -41,16 +42,7 @@ async def measure(
 ) -> EngineSpeed:
     """Load the model and time it; `then` is done with it while it is loaded. Raises from the error
     tree."""
-    from nearfield.catalog.templates import fim_template
-    from nearfield.engine.client import EngineClient
-    from nearfield.providers.embedded import Embedded
-
-    engine = EngineClient(settings)
-    provider = Embedded(
-        engine, model=choice.name, path=choice.path, template=fim_template(choice.fim)
-    )
-    try:
-        provider.start()
+    async with loaded(settings, choice) as (engine, provider):
         deadline = time.monotonic() + DEADLINE_SECONDS
         info = await engine.ready(deadline)
         usage = Usage(choice.name)
@@ -68,6 +60,24 @@ async def measure(
             gpu=started.gpu if started else False,
             reuses_prefix=info.reuses_prefix,
         )
+
+
+@asynccontextmanager
+async def loaded(
+    settings: EngineSettings, choice: ModelChoice
+) -> AsyncGenerator[tuple[EngineClient, Provider]]:
+    """Yield an engine that has begun to load a model, and its provider; close them at the end."""
+    from nearfield.catalog.templates import fim_template
+    from nearfield.engine.client import EngineClient
+    from nearfield.providers.embedded import Embedded
+
+    engine = EngineClient(settings)
+    provider = Embedded(
+        engine, model=choice.name, path=choice.path, template=fim_template(choice.fim)
+    )
+    try:
+        provider.start()
+        yield engine, provider
     finally:
         await provider.aclose()
 
