@@ -32,7 +32,7 @@ from nearfield.features.running.registration import (
     socket_of,
 )
 from nearfield.files.private import private_folder
-from nearfield.tasks import run_task, stop_task
+from nearfield.tasks import run_task
 
 if TYPE_CHECKING:
     from nearfield.features.service import Service
@@ -82,7 +82,9 @@ class ServerListener:
 
     async def aclose(self) -> None:
         """Listen no longer, and remove the file that says where."""
-        await stop_task(self._work)
+        if self._work is not None:
+            # Not cancelled: a socket or a file that is made just then would be left behind.
+            await asyncio.wait({self._work})
         logging.getLogger("nearfield").removeHandler(self._log)
         if self._server is not None:
             self._server.close()

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import stat
+import warnings
 from collections.abc import AsyncGenerator
 from pathlib import Path
 from typing import Any
@@ -13,7 +15,7 @@ import pytest
 from tests.unit.features.conftest import FakeUser, scripted, until
 
 from nearfield.config.schema import Config, Routing
-from nearfield.features.running import client
+from nearfield.features.running import client, listener
 from nearfield.features.running.client import ServerEnded, ServerError
 from nearfield.features.running.listener import ServerListener
 from nearfield.features.running.registration import (
@@ -45,12 +47,12 @@ async def service() -> AsyncGenerator[Service]:
 
 @pytest.fixture
 async def server(service: Service) -> AsyncGenerator[Registration]:
-    listener = ServerListener(service)
-    listener.begin("editor", "vim <b>\x1b", lambda: ["/work"])
+    one = ServerListener(service)
+    one.begin("editor", "vim <b>\x1b", lambda: ["/work"])
     await until(registered)
-    (one,) = registered()
-    yield one
-    await listener.aclose()
+    (found,) = registered()
+    yield found
+    await one.aclose()
     assert registered() == []
     assert list(servers_folder().iterdir()) == []
 
@@ -61,6 +63,27 @@ async def test_a_server_says_what_it_is_and_what_it_does(server: Registration) -
     assert (found["state"], found["folders"], found["paused"]) == ("ready", ["/work"], False)
     assert [one["provider"] for one in found["breakers"]] == ["fake"]
     assert found["requests"] == []
+
+
+@pytest.mark.parametrize("path_is_short", [True, False])
+@pytest.mark.parametrize("turns", range(6))
+async def test_a_server_that_ends_while_it_begins_to_listen_leaves_nothing(
+    service: Service, monkeypatch: pytest.MonkeyPatch, turns: int, path_is_short: bool
+) -> None:
+    if not path_is_short:
+        monkeypatch.setattr(listener, "socket_of", lambda _: None)
+    one = ServerListener(service)
+    one.begin("editor")
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        await one.aclose()
+        del one
+        gc.collect()
+    assert [str(each.message) for each in told if each.category is ResourceWarning] == []
+    assert registered() == []
+    assert list(servers_folder().iterdir()) == []
 
 
 async def test_only_the_user_can_ask_and_with_the_token(server: Registration) -> None:
