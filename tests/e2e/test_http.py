@@ -257,7 +257,7 @@ LOADING: dict[str, Any] = {
 def test_a_model_is_loaded_by_a_command_that_finds_the_server(tmp_path: Path) -> None:
     server = start(tmp_path, LOADING)
     environ = {**environment(tmp_path), "NEARFIELD_DATA_DIR": str(tmp_path / "data")}
-    address = tmp_path / "data" / "http-address"
+    servers = tmp_path / "data" / "servers"
 
     def models(*arguments: str) -> subprocess.CompletedProcess[str]:
         command = [*COMMAND[: COMMAND.index("serve")], "models", *arguments]
@@ -266,8 +266,9 @@ def test_a_model_is_loaded_by_a_command_that_finds_the_server(tmp_path: Path) ->
         )
 
     try:
-        assert address.read_text() == server.url
-        assert address.stat().st_mode & 0o077 == 0
+        (registration,) = servers.glob("*.json")
+        assert json.loads(registration.read_text())["address"] == server.url
+        assert all(one.stat().st_mode & 0o077 == 0 for one in servers.iterdir())
         loaded = models("load", "chat", "--json")
         assert json.loads(loaded.stdout)["providers"] == ["embedded_chat"], loaded.stderr
         assert server.post("/nearfield/models/load", {"role": "none"}).status_code == 400
@@ -276,7 +277,7 @@ def test_a_model_is_loaded_by_a_command_that_finds_the_server(tmp_path: Path) ->
         assert json.loads(unloaded.stdout) == {"providers": [], "models": []}
     finally:
         assert end(server) == 0
-    assert not address.exists()
+    assert list(servers.iterdir()) == []
     nobody = models("load")
     assert nobody.returncode == 2
     assert "nearfield serve --http" in nobody.stderr

@@ -46,12 +46,11 @@ def unload(
 
 
 def _ask(what: str, role: str, server: str, as_json: bool) -> None:
-    from nearfield.features import running_server
     from nearfield.routing.roles import check_role
 
     if role != "chat":
         check_role(role)
-    address = server or running_server.known()
+    address = server or asyncio.run(_newest_server())
     if not address:
         fail(
             "No server is known that could be asked.",
@@ -65,6 +64,13 @@ def _ask(what: str, role: str, server: str, as_json: bool) -> None:
     for one in found["models"]:
         state = f"in memory, {megabytes(one['bytes'])}" if one["loaded"] else "not in memory"
         emit(f"{one['model']} ({one['role']}): {state}. {one['why']}".strip())
+
+
+async def _newest_server() -> str:
+    """Return the address of this user's HTTP server that was started last; "" for none."""
+    from nearfield.features.running.client import running
+
+    return next((one.address for one in reversed(await running(["http"]))), "")
 
 
 async def _asked(address: str, path: str, role: str) -> Any:

@@ -19,7 +19,6 @@ from msgspec import structs
 
 from nearfield.config.load import load
 from nearfield.errors import ConfigError
-from nearfield.features import running_server
 from nearfield.features.running.listener import ServerListener
 from nearfield.features.service import Service
 from nearfield.features.token import Token, token
@@ -74,12 +73,7 @@ def run(
     process's exit code. Raises `ConfigError` when the address or the token cannot be used."""
     shown = token()
     with listening(host, port) as (socket_, address):
-        running_server.remember(address)
-        _announce(address, shown, ollama=ollama)
-        try:
-            asyncio.run(_serve(socket_, address, shown, workspace, ollama=ollama, more=more))
-        finally:
-            running_server.forget(address)
+        asyncio.run(_serve(socket_, address, shown, workspace, ollama=ollama, more=more))
     return 0
 
 
@@ -139,11 +133,13 @@ async def _serve(
     folder = str(workspace or "")
     also = more(service, shown) if more is not None else None
     handlers = model_paths(service, folder, ollama=ollama)
-    await service.start()
-    if also is not None:
-        also.begin()
-    listener.begin("http", "", lambda: [folder] if folder else [], address)
     try:
+        # Once the address is said, commands such as `nearfield models load` find it.
+        await listener.begin("http", "", lambda: [folder] if folder else [], address)
+        _announce(address, shown, ollama=ollama)
+        await service.start()
+        if also is not None:
+            also.begin()
         await serve(found, App({**handlers, **(also.paths() if also else {})}, shown))
     finally:
         if also is not None:

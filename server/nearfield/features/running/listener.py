@@ -64,8 +64,9 @@ class ServerListener:
         client: str = "",
         folders: Callable[[], Sequence[str]] = tuple,
         address: str = "",
-    ) -> None:
-        """Listen, in the background. See `Registration`; `folders` are those of the workspace."""
+    ) -> asyncio.Task[None]:
+        """Listen, in the background; the task ends when others can find this server. See
+        `Registration`; `folders` are those of the workspace."""
         self._questions = ServerQuestions(self._service, folders, self._log.lines)
         logging.getLogger("nearfield").addHandler(self._log)
         about = Registration(
@@ -79,6 +80,7 @@ class ServerListener:
             address=address,
         )
         self._work = run_task(self._listen(about), "listen for the user's other programs")
+        return self._work
 
     async def aclose(self) -> None:
         """Listen no longer, and remove the file that says where."""
