@@ -8,7 +8,7 @@ from collections.abc import AsyncGenerator, Generator
 from contextlib import asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING
 
-from nearfield.errors import NotReady
+from nearfield.features import status as service_status
 from nearfield.listeners import until
 from nearfield.terminal import notes_on_terminal, say, status
 
@@ -17,9 +17,6 @@ if TYPE_CHECKING:
     from nearfield.features.service import Service
     from nearfield.features.workspace_context.knowledge import Knowledge
     from nearfield.providers.base import Provider
-
-LOAD_SECONDS = 600.0
-"""The longest that a command waits for a model that is being loaded: 30 GB from a hard disk."""
 
 INDEX_SECONDS = 120.0
 """The longest that a question waits for the index of its workspace."""
@@ -68,23 +65,15 @@ def work_shown() -> Generator[None]:
             status("")
 
 
-async def until_loaded(service: Service, seconds: float = LOAD_SECONDS) -> None:
+async def until_loaded(service: Service, seconds: float = service_status.LOAD_SECONDS) -> None:
     """Wait while the completing model is being loaded, at most `seconds`, with a spinner on a
     terminal. Raises `NotReady`."""
     from nearfield.cli.console import spinner
-    from nearfield.features.status import ServiceState
 
     with spinner("Starting") as show:
-
-        def is_over() -> bool:
-            found = service.status
-            show(_progress(found.detail or "Starting", found.progress))
-            return found.state not in (ServiceState.STARTING, ServiceState.LOADING)
-
-        try:
-            await until(service.subscribe, is_over, seconds)
-        except TimeoutError:
-            raise _still_loading(service.status.detail, seconds) from None
+        await service_status.until_loaded(
+            service, seconds, lambda now: show(_progress(now.detail or "Starting", now.progress))
+        )
 
 
 async def until_indexed(knowledge: Knowledge, seconds: float = INDEX_SECONDS) -> None:
@@ -104,7 +93,7 @@ async def until_indexed(knowledge: Knowledge, seconds: float = INDEX_SECONDS) ->
         status("")
 
 
-async def load_model(provider: Provider, seconds: float = LOAD_SECONDS) -> None:
+async def load_model(provider: Provider, seconds: float = service_status.LOAD_SECONDS) -> None:
     """Let `provider` load its model and wait for it, at most `seconds`, with a spinner on a
     terminal. One that cannot load reports it when it is asked. Raises `NotReady`.
     """
@@ -123,7 +112,7 @@ async def load_model(provider: Provider, seconds: float = LOAD_SECONDS) -> None:
         # Providers have no event for it: most of them are servers that can only be asked again.
         while health.state is HealthState.STARTING:
             if time.monotonic() >= end:
-                raise _still_loading(health.detail, seconds)
+                raise service_status.still_loading(health.detail, seconds)
             show(_progress(health.detail, health.progress))
             await asyncio.sleep(LOOK_SECONDS)
             health = await provider.health()
@@ -131,10 +120,3 @@ async def load_model(provider: Provider, seconds: float = LOAD_SECONDS) -> None:
 
 def _progress(detail: str, progress: float | None) -> str:
     return detail if progress is None else f"{detail} {progress:.0%}"
-
-
-def _still_loading(detail: str, seconds: float) -> NotReady:
-    return NotReady(
-        f"The model is still being loaded after {seconds:.0f} s. {detail}".strip(),
-        "Run `nearfield doctor`, or choose a smaller model: `nearfield models recommend`.",
-    )

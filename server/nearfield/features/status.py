@@ -6,10 +6,11 @@ import logging
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
+from nearfield.errors import NotReady
 from nearfield.features.reasons import words
-from nearfield.listeners import Listeners
+from nearfield.listeners import Listeners, until
 from nearfield.types import Trace
 
 if TYPE_CHECKING:
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
     from nearfield.routing.router import RoleStatus
 
 log = logging.getLogger(__name__)
+
+LOAD_SECONDS = 600.0
+"""The longest wait for a model that is being loaded: 30 GB from a hard disk."""
 
 
 class ServiceState(StrEnum):
@@ -87,6 +91,45 @@ class StatusBoard:
     def subscribe(self, callback: Callable[[ServiceStatus], None]) -> Callable[[], None]:
         """Call `callback` at every change from now on; returns the function that ends it."""
         return self._listeners.add(callback)
+
+
+class HasStatus(Protocol):
+    """A source of statuses: the service."""
+
+    @property
+    def status(self) -> ServiceStatus:
+        """The status now."""
+        ...
+
+    def subscribe(self, callback: Callable[[ServiceStatus], None]) -> Callable[[], None]:
+        """Call `callback` at every change; returns the function that ends it."""
+        ...
+
+
+async def until_loaded(
+    source: HasStatus,
+    seconds: float = LOAD_SECONDS,
+    show: Callable[[ServiceStatus], None] = lambda status: None,
+) -> None:
+    """Wait while the completing model is being loaded, at most `seconds`; each change goes to
+    `show`. Raises `NotReady`."""
+
+    def is_over() -> bool:
+        show(source.status)
+        return source.status.state not in (ServiceState.STARTING, ServiceState.LOADING)
+
+    try:
+        await until(source.subscribe, is_over, seconds)
+    except TimeoutError:
+        raise still_loading(source.status.detail, seconds) from None
+
+
+def still_loading(detail: str, seconds: float) -> NotReady:
+    """Return the error of a wait for a model that took `seconds` in vain."""
+    return NotReady(
+        f"The model is still being loaded after {seconds:.0f} s. {detail}".strip(),
+        "Run `nearfield doctor`, or choose a smaller model: `nearfield models recommend`.",
+    )
 
 
 def as_dict(

@@ -9,16 +9,15 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from nearfield.config.folders import FolderConfigs
-from nearfield.config.load import load, load_folders
-from nearfield.errors import NearfieldError, NotReady
+from nearfield.config.load import load_folders
+from nearfield.errors import NearfieldError
 from nearfield.features.chat.audit_store import CallStore
 from nearfield.features.chat.kept_chats import KeptChat, KeptChats, markdown
 from nearfield.features.running.listener import ServerListener
-from nearfield.features.status import ServiceState
+from nearfield.features.status import until_loaded
 from nearfield.http import wire
 from nearfield.http.exchange import HttpExchange
 from nearfield.http.wire import CHAT_TOKENS, BadRequest
-from nearfield.listeners import until
 from nearfield.panel.view import Query, Read, ViewAction, plain
 from nearfield.tasks import run_task, stop_task
 
@@ -27,8 +26,6 @@ if TYPE_CHECKING:
     from nearfield.features.chat.protocol import CallReport
     from nearfield.features.service import Service
 
-LOAD_SECONDS = 600.0
-"""The longest wait for a model: 30 GB from a hard disk."""
 MAX_CALLS = 200
 MAX_MESSAGE_CHARS = 200_000
 
@@ -154,21 +151,12 @@ class ChatsView:
             await service.start()
             listener.begin("panel")
             self._own = service, listener
-            await _loaded(service)
+            await until_loaded(service)
         else:
             service = self._own[0]
             held = {**service.configs.folders, **configs.folders}
-            await service.configure(FolderConfigs(load().config, held))
+            await service.configure(FolderConfigs(user.config, held))
         return service
-
-
-async def _loaded(service: Service) -> None:
-    """Wait while the models are being found and the first is loaded. Raises `NotReady`."""
-    coming = (ServiceState.STARTING, ServiceState.LOADING)
-    try:
-        await until(service.subscribe, lambda: service.status.state not in coming, LOAD_SECONDS)
-    except TimeoutError:
-        raise NotReady("The model is still being loaded.", "Ask again later.") from None
 
 
 async def _answer(
