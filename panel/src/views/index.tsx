@@ -279,7 +279,7 @@ function Try({ folders }: { folders: readonly IndexFolder[] }): JSX.Element {
         {found?.hits.length === 0 && <Empty>Nothing is found.</Empty>}
         {found && found.hits.length > 0 && (
           <>
-            {found.kind && <p class="hint">Searched as {words(found.kind)}.</p>}
+            <p class="hint">Searched as {words(found.kind)}.</p>
             <ol class="hits">
               {found.hits.map((hit, index) => (
                 <OneHit key={index} of={hit} />

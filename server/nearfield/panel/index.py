@@ -18,7 +18,7 @@ from nearfield.features.settings import put
 from nearfield.http.wire import BadRequest
 from nearfield.index.facts import explained, facts, indexed_folders, up_to_date
 from nearfield.index.interface import IndexUnusable
-from nearfield.index.search import QueryKind
+from nearfield.index.search import QueryKind, kind_of
 from nearfield.index.workspace import Keeper, Workspace
 from nearfield.panel.jobs import JobProgress, Jobs, PanelJob, in_thread
 from nearfield.panel.servers import Servers, folders
@@ -96,7 +96,7 @@ class IndexView:
             for state in answer.get("indexes", ())
         }
         named = [query["workspace"]] if query.get("workspace") else []
-        rows = await asyncio.to_thread(_rows, [*open_in, *named])
+        rows, exclude = await asyncio.to_thread(_rows, [*open_in, *named])
         for row in rows:
             state = states.get(row["root"], {})
             row |= {
@@ -107,7 +107,7 @@ class IndexView:
                 "total": state.get("total", 0),
                 "paused": state.get("paused", False),
             }
-        return {"folders": rows, "exclude": load().config.index.exclude}
+        return {"folders": rows, "exclude": exclude}
 
     async def _search(self, body: QueryBody) -> dict[str, Any]:
         if not body.query.strip():
@@ -117,9 +117,9 @@ class IndexView:
 
         def search() -> dict[str, Any]:
             workspace = _workspace(body.root)
-            kind = QueryKind(body.kind) if body.kind else None
+            kind = QueryKind(body.kind) if body.kind else kind_of(body.query)
             hits = up_to_date(workspace, body.query, kind, body.count, explain=True)
-            return {"kind": body.kind, "hits": [{**hit.row(), "why": hit.why} for hit in hits]}
+            return {"kind": kind.value, "hits": [{**hit.row(), "why": hit.why} for hit in hits]}
 
         return await asyncio.to_thread(search)
 
@@ -172,9 +172,10 @@ def _workspace(root: str) -> Workspace:
     return Workspace.of(Path(root), loaded_for(root).config, cache_dir())
 
 
-def _rows(roots: list[str]) -> list[dict[str, Any]]:
+def _rows(roots: list[str]) -> tuple[list[dict[str, Any]], list[str]]:
+    """Return what is known of the indexes of `roots` and of all others, and what is excluded."""
     found = dict.fromkeys([*roots, *map(str, indexed_folders(cache_dir()))])
-    return [_row(root) for root in list(found)[:MAX_FOLDERS]]
+    return [_row(root) for root in list(found)[:MAX_FOLDERS]], load().config.index.exclude
 
 
 def _row(root: str) -> dict[str, Any]:

@@ -271,10 +271,13 @@ def _list() -> dict[str, Any]:
 
 def _fared() -> dict[str, dict[str, int]]:
     """Return how the suggestions of each model fared lately."""
+    store = RecordStore()
     try:
-        sums = RecordStore().sums(time.time() - DAYS * 86_400)
+        sums = store.sums(time.time() - DAYS * 86_400)
     except NearfieldError:
         return {}
+    finally:
+        store.close()
     return {
         one.key: {
             "offered": one.offered,

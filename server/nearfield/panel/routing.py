@@ -180,7 +180,7 @@ class RoutingView:
         return {"removed": was_there}
 
     async def _detect(self, body: NoBody) -> dict[str, Any]:
-        own = load().config.providers
+        own = (await asyncio.to_thread(load)).config.providers
         return {
             "servers": [
                 {
