@@ -1,18 +1,13 @@
 -- What is asked for at a place of the buffer: an explanation, a review, a rewrite.
 
 local panel = require('nearfield.panel')
+local say = require('nearfield.program').say
 
 local M = {}
 
 ---@class nearfield.Lines
 ---@field first integer counted from 1
 ---@field last integer
-
----@param text string
----@param level? integer
-local function say(text, level)
-  vim.notify('Nearfield: ' .. text, level or vim.log.levels.INFO)
-end
 
 --- Run a command of the server's, and hand on what it answers.
 ---@param client vim.lsp.Client

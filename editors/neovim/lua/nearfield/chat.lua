@@ -2,6 +2,7 @@
 -- text.
 
 local panel = require('nearfield.panel')
+local say = require('nearfield.program').say
 
 local M = {}
 
@@ -163,7 +164,7 @@ end
 function M.say(client, uri, message)
   open(client, uri)
   if talk.token then
-    vim.notify('Nearfield: it is answering still; <C-c> stops it', vim.log.levels.WARN)
+    say('it is answering still; <C-c> stops it', vim.log.levels.WARN)
   elseif message ~= '' then
     ask(uri, message)
   else

@@ -1,5 +1,7 @@
 -- `:Nearfield {what}`: what the server of this buffer offers, and what helps when there is none.
 
+local say = require('nearfield.program').say
+
 local M = {}
 
 local SERVER = 'nearfield'
@@ -8,12 +10,6 @@ local PATIENCE_MS = 2000
 ---@return vim.lsp.Client?
 local function client_here()
   return vim.lsp.get_clients({ bufnr = 0, name = SERVER })[1]
-end
-
----@param text string
----@param level? integer
-local function say(text, level)
-  vim.notify('Nearfield: ' .. text, level or vim.log.levels.INFO)
 end
 
 --- Ask the server, and hand on what it answers.

@@ -1,21 +1,10 @@
 -- `:Nearfield commit-message`: a message for what is staged, at the top of a `gitcommit` buffer.
 -- Git opens that buffer outside of any workspace's server, so the command line is asked.
 
+local program = require('nearfield.program')
+local say = program.say
+
 local M = {}
-
----@param text string
----@param level integer
-local function say(text, level)
-  vim.notify('Nearfield: ' .. text, level)
-end
-
---- The program that the settings start, else the one on the PATH.
----@return string
-local function program()
-  local config = vim.lsp.config and vim.lsp.config.nearfield or nil
-  local cmd = config and config.cmd
-  return type(cmd) == 'table' and cmd[1] or 'nearfield'
-end
 
 ---@param bufnr integer
 ---@param message string
@@ -37,7 +26,7 @@ function M.run(_, rest)
     say('this is no commit message: `git commit` opens one', vim.log.levels.ERROR)
     return
   end
-  local command = { program(), 'commit-message' }
+  local command = { program.name(), 'commit-message' }
   if rest ~= '' then
     vim.list_extend(command, { '--style', rest })
   end

@@ -1,23 +1,12 @@
 -- `:Nearfield panel`: the control panel in the browser, from a process that ends with Neovim.
 
+local program = require('nearfield.program')
+local say = program.say
+
 local M = {}
 
 ---@type vim.SystemObj?
 local running
-
----@param text string
----@param level integer
-local function say(text, level)
-  vim.notify('Nearfield: ' .. text, level)
-end
-
---- The program that the settings start, else the one on the PATH.
----@return string
-local function program()
-  local config = vim.lsp.config and vim.lsp.config.nearfield or nil
-  local cmd = config and config.cmd
-  return type(cmd) == 'table' and cmd[1] or 'nearfield'
-end
 
 --- Open it; one that runs is ended, as its address may be closed by now.
 function M.open()
@@ -29,7 +18,7 @@ function M.open()
       say(vim.trim(result.stderr or ''), vim.log.levels.ERROR)
     end
   end)
-  local started, found = pcall(vim.system, { program(), 'panel' }, { text = true }, ended)
+  local started, found = pcall(vim.system, { program.name(), 'panel' }, { text = true }, ended)
   if not started then
     say(tostring(found), vim.log.levels.ERROR)
     return

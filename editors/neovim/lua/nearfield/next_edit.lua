@@ -2,6 +2,7 @@
 -- One key goes there and then makes it; it is gone as soon as its text changes.
 
 local difference = require('nearfield.difference')
+local say = require('nearfield.program').say
 
 local M = {}
 
@@ -363,9 +364,9 @@ function M.go()
   ask(function(err)
     local what = current()
     if err then
-      vim.notify('Nearfield: ' .. err.message, vim.log.levels.ERROR)
+      say(err.message, vim.log.levels.ERROR)
     elseif not what then
-      vim.notify('Nearfield: nothing is left to be changed here')
+      say('nothing is left to be changed here')
     elseif what.edit and not is_at(what.edit) then
       go_to(what)
     end

@@ -1,0 +1,20 @@
+-- What every part of the plugin needs: the program that is run, and messages in its name.
+
+local M = {}
+
+--- The program that the settings start, else the one on the PATH.
+---@return string
+function M.name()
+  local config = vim.lsp.config and vim.lsp.config.nearfield or nil
+  local cmd = config and config.cmd
+  return type(cmd) == 'table' and cmd[1] or 'nearfield'
+end
+
+--- Show a message as Nearfield's.
+---@param text string
+---@param level? integer one of vim.log.levels, INFO without it
+function M.say(text, level)
+  vim.notify('Nearfield: ' .. text, level or vim.log.levels.INFO)
+end
+
+return M
