@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from decimal import Decimal
 
-from nearfield.errors import NotPermitted
+from nearfield.errors import NotPermitted, OverBudget
 from nearfield.routing.guard import Request
-from nearfield.routing.plan import Step, Use
+from nearfield.routing.plan import Funds, Step, Use
 from nearfield.routing.provider_pool import ProviderPool, Ruled
 from nearfield.routing.request_context import RequestContext
 from nearfield.types import Priority
@@ -82,6 +82,8 @@ async def _turn(
     if step.name in pool.local:
         return ForeseenTurn(step.name, model, True, use)
     sent = await pool.prepare(step.name, request, context)
+    if sent.funds is Funds.HARD:
+        raise OverBudget(f"Nothing is sent to {step.name}: {sent.warning}.")
     return ForeseenTurn(
         step.name,
         model,

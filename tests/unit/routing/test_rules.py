@@ -165,3 +165,18 @@ async def test_explaining_sends_nothing_and_says_what_would_be_sent(
     short = await router.explain(_chat("hi"), context)
     assert (short.rule, short.turns[0].provider) == ("", "near")
     assert not far.calls and not near.calls
+
+
+async def test_an_explanation_leaves_out_what_could_pass_a_limit(
+    make: Make, workspace: Path, allow: Callable[[str, Consent], None]
+) -> None:
+    allow("far", Consent.WORKSPACE)
+    settings: dict[str, Any] = {
+        "routing": {"strategy": "cloud_only"},
+        "budget": {"daily_hard": 0.01, "prices": {"far-1": [100.0, 100.0]}},
+    }
+    router = make(settings, scripted("far", remote=True, model="far-1"))
+    context = RequestContext(workspace=str(workspace))
+    assert (await router.explain(_chat("hi"), context)).turns == ()
+    found = await router.explain(_chat("hi"), context)
+    assert "daily limit of $0.01" in dict(found.left_out)["far"]
