@@ -225,7 +225,7 @@ export interface Routing {
   strategy: string;
   roles: RoleRoute[];
   endpoints: Endpoint[];
-  kinds: { kind: string; usual_url: string; words: string }[];
+  kinds: { kind: string; preset: string; usual_url: string; words: string }[];
   role_names: string[];
   task_names: string[];
   limits: Record<string, number>;

@@ -220,7 +220,8 @@ def routing(name: str = "ollama", *, filled: bool = True) -> dict[str, Any]:
         + [role | {"role": "review", "provider": "", "model": "", "candidates": []}],
         "endpoints": [endpoint, other] if filled else [],
         "kinds": [
-            {"kind": "ollama", "usual_url": "http://127.0.0.1:11434", "words": "Ollama's server"}
+            {"kind": "ollama", "preset": "", "usual_url": "http://127.0.0.1:11434"}
+            | {"words": "Ollama's server"}
         ],
         "role_names": ["complete", "edit", "chat", "review"],
         "task_names": ["complete", "chat", "review"],

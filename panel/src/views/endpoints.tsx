@@ -238,13 +238,13 @@ function Served({ name }: { name: string }): JSX.Element {
 
 function Add({ of }: { of: Routing }): JSX.Element {
   const [name, setName] = useState("");
-  const [kind, setKind] = useState(of.kinds[0]?.kind ?? "");
+  const [chosen, choose] = useState(0);
   const [model, setModel] = useState("");
   const [url, setUrl] = useState("");
-  const chosen = of.kinds.find((one) => one.kind === kind);
+  const { kind = "", preset = "", usual_url = "", words: about = "" } = of.kinds[chosen] ?? {};
   const add = async (): Promise<void> => {
-    const fields = { name, kind, model, base_url: url, options: {} };
-    await post("routing/endpoint", fields);
+    const options = preset ? { preset } : {};
+    await post("routing/endpoint", { name, kind, model, base_url: url, options });
     say(`${name} is in your settings.`);
     setName("");
     setModel("");
@@ -257,30 +257,26 @@ function Add({ of }: { of: Routing }): JSX.Element {
       <form class="form" onSubmit={(event) => event.preventDefault()}>
         <Choice
           label="Kind"
-          value={kind}
-          options={of.kinds.map((one) => [one.kind, one.kind] as const)}
-          onChoose={setKind}
+          value={String(chosen)}
+          options={of.kinds.map((one, at) => [String(at), one.preset || one.kind] as const)}
+          onChoose={(at) => choose(Number(at))}
         />
         <Input label="Name" value={name} onInput={setName} placeholder="team" />
         <Input label="Model" value={model} onInput={setModel} />
-        <Input
-          label="Address"
-          wide
-          value={url}
-          onInput={setUrl}
-          placeholder={chosen?.usual_url ?? ""}
-        />
+        <Input label="Address" wide value={url} onInput={setUrl} placeholder={usual_url} />
         <Button kind="main" submit disabled={name === ""} onPress={add}>
           Add
         </Button>
       </form>
-      {chosen?.words && <p class="hint">{chosen.words}</p>}
+      {about && <p class="hint">{about}</p>}
     </details>
   );
 }
 
 interface Detected {
   name: string;
+  kind: string;
+  options: Record<string, unknown>;
   base_url: string;
   models: string[];
   best: string;
@@ -294,8 +290,8 @@ function Detect(): JSX.Element {
     setFound((await post<{ servers: Detected[] }>("routing/detect")).servers);
   };
   const add = async (one: Detected): Promise<void> => {
-    const fields = { name: one.name, kind: one.name, model: one.best, base_url: one.base_url };
-    await post("routing/endpoint", { ...fields, options: {} });
+    const { name, kind, options, base_url } = one;
+    await post("routing/endpoint", { name, kind, model: one.best, base_url, options });
     say(`${one.name} is in your settings.`);
     changed(["routing"]);
     await detect();

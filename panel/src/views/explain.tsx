@@ -80,7 +80,11 @@ function Answer({ of }: { of: Explained }): JSX.Element {
               ),
             },
             { title: "Then", cell: (turn) => <Text of={turn.use} /> },
-            { title: "Size", number: true, cell: (turn) => bytes(turn.bytes) },
+            {
+              title: "Sent",
+              number: true,
+              cell: (turn) => (turn.is_local ? "stays here" : bytes(turn.bytes)),
+            },
             { title: "Replaced", cell: (turn) => replaced(turn.redactions) },
             {
               title: "Price at most",

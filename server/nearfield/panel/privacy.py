@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 
 from nearfield.config.load import load
-from nearfield.features.settings import put
+from nearfield.features import local_only
 from nearfield.http.wire import BadRequest
 from nearfield.panel.view import Query, Read, ViewAction, number
 from nearfield.routing import money
@@ -24,9 +24,6 @@ from nearfield.routing.used import used
 DAY = 86_400.0
 DAYS = 30
 MAX_ENTRIES = 500
-LOCAL_ONLY = "local_only"
-USUAL = "local_first"
-"""The strategy after the switch is turned off where none was set before."""
 
 
 class RevokeBody(msgspec.Struct, frozen=True):
@@ -47,7 +44,6 @@ class PrivacyView:
 
     def __init__(self) -> None:
         self._store = Store()
-        self._before = USUAL
 
     def reads(self) -> Mapping[str, Read]:
         """See `View`."""
@@ -75,7 +71,7 @@ class PrivacyView:
         config = load().config
         entries = self._store.entries(wanted, limit + 1)
         return {
-            "local_only": config.routing.strategy == LOCAL_ONLY,
+            "local_only": config.routing.strategy == local_only.LOCAL_ONLY,
             "strategy": config.routing.strategy,
             "entries": [entry.row() for entry in entries[:limit]],
             "more": len(entries) > limit,
@@ -123,16 +119,7 @@ class PrivacyView:
         }
 
     async def _local_only(self, body: SwitchBody) -> dict[str, str]:
-        def switch() -> str:
-            strategy = load().config.routing.strategy
-            if body.on and strategy != LOCAL_ONLY:
-                self._before = strategy
-            if not body.on and strategy != LOCAL_ONLY:
-                return strategy
-            put("routing.strategy", LOCAL_ONLY if body.on else self._before)
-            return load().config.routing.strategy
-
-        return {"strategy": await asyncio.to_thread(switch)}
+        return {"strategy": await asyncio.to_thread(local_only.turn, body.on)}
 
 
 def _days(entries: Sequence[LedgerEntry]) -> list[dict[str, Any]]:

@@ -21,11 +21,11 @@ from nearfield.features.routed import routed
 from nearfield.features.settings import drop, put, shown
 from nearfield.files.encoding import text_file
 from nearfield.http.wire import BadRequest
+from nearfield.panel.kinds import endpoint_kinds
 from nearfield.panel.servers import Servers
 from nearfield.panel.settings import loaded_for, problems_of
 from nearfield.panel.view import NoBody, Query, Read, ViewAction
 from nearfield.providers.detect import running_servers
-from nearfield.providers.registry import kinds
 from nearfield.routing import keys
 from nearfield.routing.request_context import RequestContext, Source, Task
 from nearfield.types import MAX_ANSWER_TOKENS
@@ -124,7 +124,7 @@ class RoutingView:
             "endpoints": [
                 {**row, **_endpoint_row(row["name"], config, known, breakers)} for row in rows
             ],
-            "kinds": [{"kind": kind, "usual_url": "", "words": ""} for kind in kinds()],
+            "kinds": endpoint_kinds(),
             "role_names": list(ROLES),
             "task_names": [task.value for task in Task],
             "limits": msgspec.structs.asdict(config.budget),

@@ -15,6 +15,7 @@ import pytest
 
 from nearfield.config.schema import Chat
 from nearfield.errors import ConfigError
+from nearfield.features import local_only
 from nearfield.features.chat.kept_chats import KeptChats
 from nearfield.features.chat.session import ChatSession, Exchange
 from nearfield.features.token import Token
@@ -232,14 +233,24 @@ async def test_what_left_is_listed_page_by_page_and_consents_are_revoked(
     store.close()
 
 
+@pytest.mark.parametrize("kept", [True, False])
 async def test_one_switch_keeps_everything_here_and_restores_what_was(
-    client: httpx.AsyncClient,
+    client: httpx.AsyncClient, home: Path, kept: bool
 ) -> None:
     await post(client, "settings/set", key="routing.strategy", value="hybrid")
     assert not (await get(client, "privacy"))["local_only"]
-    assert (await post(client, "privacy/local_only", on=True)).json()["strategy"] == "local_only"
+    for _ in range(2):
+        on = await post(client, "privacy/local_only", on=True)
+        assert on.json()["strategy"] == "local_only"
     assert (await get(client, "privacy"))["local_only"]
-    assert (await post(client, "privacy/local_only", on=False)).json()["strategy"] == "hybrid"
+    if not kept:
+        (home / "config" / local_only.FILE).write_text("local_only")  # says nothing
+    again = Panel(Token(TOKEN, "the test"))
+    transport = httpx.ASGITransport(app=App(again.paths(), Token(TOKEN, "the test")))
+    async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1:8770") as other:
+        off = await post(other, "privacy/local_only", on=False)
+    await again.aclose()
+    assert off.json()["strategy"] == ("hybrid" if kept else "local_first")
 
 
 # --- chats ---------------------------------------------------------------------------------------
