@@ -10,7 +10,7 @@ import json
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from lsprotocol import types
@@ -19,6 +19,11 @@ from pytest_lsp import make_test_lsp_client
 from tests.e2e.editing import Editor, StartEditor, capabilities, plain
 from tests.e2e.process import COMMAND, environment, script
 from tests.e2e.wiring import StartWire, Wire
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
+    from tests.e2e.panel_browser import Panel
+    from tests.e2e.panel_home import Home
 
 
 @pytest.fixture
@@ -113,3 +118,32 @@ def cloud(httpserver: HTTPServer) -> HTTPServer:
         "".join([*lines, "data: [DONE]\n\n"]), content_type="text/event-stream"
     )
     return httpserver
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """One browser for all tests of the module."""
+    from tests.e2e.panel_browser import chromium
+
+    with chromium() as browser:
+        yield browser
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Iterator[Home]:
+    """A user's home without a model, for the control panel."""
+    from tests.e2e.panel_home import Home
+
+    home = Home(tmp_path)
+    yield home
+    home.end()
+
+
+@pytest.fixture
+def panel(home: Home, browser: Browser) -> Iterator[Panel]:
+    """A tab on a panel that has just been started."""
+    from tests.e2e.panel_browser import opened
+
+    with opened(browser, home.panel()) as panel:
+        panel.connected()
+        yield panel

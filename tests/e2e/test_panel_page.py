@@ -11,18 +11,11 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, expect
 from tests.e2e.panel_answers import AT, HOSTILE, answers
-from tests.e2e.panel_browser import NARROW, VIEWS, WIDE, Panel, chromium, opened
+from tests.e2e.panel_browser import NARROW, VIEWS, WIDE, Panel, opened
 from tests.e2e.panel_server import PAGE, TOKEN, FakeServer, fake_server
 
 BYTES = 200_000
 """The most that the page may take, uncompressed."""
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    """One browser for all tests of the module."""
-    with chromium() as browser:
-        yield browser
 
 
 @pytest.fixture
