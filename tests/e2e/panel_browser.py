@@ -2,48 +2,30 @@
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
+from tests.e2e import browser
 from tests.e2e.process import PATIENCE_SECONDS
 
 ROOT = Path(__file__).parents[2]
 AXE = ROOT / "panel/node_modules/axe-core/axe.min.js"
 VIEWS = ("now", "models", "routing", "suggestions", "index", "privacy", "chats", "health")
 WIDE, NARROW = 1280, 390
-FLAGS = (
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-)
-
 expect.set_options(timeout=PATIENCE_SECONDS * 1000)
 
 
 @contextmanager
 def chromium() -> Generator[Browser]:
-    """Chromium, as the system has it; it is installed where it is missing, and so is axe."""
+    """Yield a browser; axe is installed where it is missing."""
     if not AXE.exists():
         subprocess.run([ROOT / "scripts/setup-node", "panel"], check=True)
-    found = shutil.which("chromium") or shutil.which("google-chrome")
-    if not found:
-        packages = ("chromium", "fonts-dejavu-core")
-        subprocess.run([ROOT / "scripts/install-packages", *packages], check=True)
-        found = shutil.which("chromium")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=found, args=list(FLAGS))
-        yield browser
-        browser.close()
+    with browser.chromium() as found:
+        yield found
 
 
 class Panel:

@@ -16,12 +16,13 @@ from typing import Any
 import pytest
 import tomli_w
 from filelock import FileLock
-from playwright.sync_api import Browser, Error, expect, sync_playwright
+from playwright.sync_api import Browser, Error, expect
 from tests.conftest import missing
+from tests.e2e.browser import chromium
 from tests.e2e.process import HELLO, Answers, environment
 from tests.e2e.process import script as quick_script
 from tests.editors.neovim import Neovim
-from tests.editors.vscode import CHROMIUM_FLAGS, PATIENCE_SECONDS, CodeServer, Window
+from tests.editors.vscode import PATIENCE_SECONDS, CodeServer, Window
 
 ROOT = Path(__file__).parents[2]
 EDITORS = ROOT / ".venv" / "editors"
@@ -192,13 +193,9 @@ def extensions(program: list[str], tmp_path_factory: pytest.TempPathFactory) -> 
 @pytest.fixture(scope="module")
 def browser(program: list[str]) -> Iterator[Browser]:
     """Chromium, as the system has it."""
-    chromium = shutil.which("chromium") or shutil.which("google-chrome")
-    assert chromium, "Chromium is missing"
     assert program
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=list(CHROMIUM_FLAGS))
-        yield browser
-        browser.close()
+    with chromium() as found:
+        yield found
 
 
 @pytest.fixture

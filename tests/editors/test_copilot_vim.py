@@ -11,18 +11,15 @@ Without `-m plugin` they are left out; what the plugin says to the server is in
 from __future__ import annotations
 
 import os
-import pty
 import re
-import subprocess
 import sys
-import threading
 from pathlib import Path
 
 import pytest
 import tomli_w
-from tests.e2e.process import PATIENCE_SECONDS, environment
+from tests.e2e.process import environment
 from tests.editors.conftest import ROOT, script
-from tests.editors.test_llama_vim import drain, vim
+from tests.editors.in_terminal import run_in_terminal, vim
 
 pytestmark = [pytest.mark.editor, pytest.mark.plugin]
 
@@ -86,17 +83,6 @@ def test_copilot_vim_takes_a_suggestion_and_one_of_its_panel(
     file.write_text(EMPTY)
     init.write_text(SCRIPT.format(settings=settings, plugin=plugin, out=out), "utf-8")
     environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), environ["PATH"]])
-    ours, theirs = pty.openpty()
-    process = subprocess.Popen(
-        [program, "-u", str(init), "-i", "NONE", str(file)],
-        stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True,
-        env={**environ, "TERM": "xterm"}, cwd=tmp_path,
-    )  # fmt: skip
-    os.close(theirs)
-    threading.Thread(target=drain, args=(ours,), daemon=True).start()
-    try:
-        assert process.wait(PATIENCE_SECONDS) == 0
-    finally:
-        process.kill()
-        process.wait()
+    command = [program, "-u", str(init), "-i", "NONE", str(file)]
+    run_in_terminal(command, environ, tmp_path)
     assert out.read_text() == "def add(a, b):\n    return a + b\n" * 2

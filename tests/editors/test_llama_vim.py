@@ -11,14 +11,11 @@ from __future__ import annotations
 
 import json
 import os
-import pty
-import subprocess
-import threading
 from pathlib import Path
 
 import pytest
-from tests.e2e.process import PATIENCE_SECONDS
 from tests.e2e.test_http import SETTINGS, end, start
+from tests.editors.in_terminal import run_in_terminal, vim
 
 pytestmark = [pytest.mark.editor, pytest.mark.plugin]
 
@@ -47,10 +44,6 @@ autocmd VimEnter * call feedkeys("jA", 't') | call timer_start(100, 'Watch', {{'
 """
 
 
-def vim() -> str:
-    return os.environ.get("NEARFIELD_VIM", "vim")
-
-
 @pytest.mark.parametrize("editor", ["neovim", "vim"])
 def test_llama_vim_shows_and_takes_a_suggestion(
     tmp_path: Path, editor: str, request: pytest.FixtureRequest
@@ -65,28 +58,8 @@ def test_llama_vim_shows_and_takes_a_suggestion(
         file, out, init = (tmp_path / name for name in ("add.py", "out", "init.vim"))
         file.write_text("def add(a, b):\n    \n")
         init.write_text(SCRIPT.format(config=json.dumps(config), plugin=plugin, out=out), "utf-8")
-        ours, theirs = pty.openpty()
         command = [program, "-u", str(init), "-i", "NONE", str(file)]
-        process = subprocess.Popen(
-            command, stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True,
-            env={**os.environ, "TERM": "xterm", "HOME": str(tmp_path)}, cwd=tmp_path,
-        )  # fmt: skip
-        os.close(theirs)
-        threading.Thread(target=drain, args=(ours,), daemon=True).start()
-        try:
-            assert process.wait(PATIENCE_SECONDS) == 0
-        finally:
-            process.kill()
-            process.wait()
+        run_in_terminal(command, {**os.environ, "HOME": str(tmp_path)}, tmp_path)
         assert out.read_text().startswith("def add(a, b):\n    return a + b\n"), out.read_text()
     finally:
         end(server)
-
-
-def drain(terminal: int) -> None:
-    """Read what the editor draws, so that it goes on."""
-    try:
-        while os.read(terminal, 1 << 16):
-            pass
-    except OSError:
-        os.close(terminal)

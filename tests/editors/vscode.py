@@ -32,16 +32,6 @@ AGAIN_SECONDS = 15.0
 """What was asked for and has not come by then is asked for again, as people do: while it loads, an
 editor swallows keys and closes its menus. Sooner, it might only be late, and come twice."""
 
-CHROMIUM_FLAGS = (
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-)
-
 QUIET = {
     "workbench.startupEditor": "none",
     "workbench.tips.enabled": False,
