@@ -228,6 +228,13 @@ export function noteJob(told: Job): void {
   if (told.state !== "running" && before?.state === "running") changed(VIEWS_OF[told.kind] ?? []);
 }
 
+/** Stop a job; a download can be resumed where it was. */
+export async function stopJob(of: Job): Promise<void> {
+  const { job: told } = await post<{ job: Job }>("jobs/stop", { id: of.id });
+  noteJob(told);
+  changed(VIEWS_OF[told.kind] ?? []);
+}
+
 const VIEWS_OF: Record<string, string[]> = {
   pull: ["models"],
   verify: ["models"],

@@ -3,7 +3,7 @@
 import type { JSX } from "preact";
 import { useState } from "preact/hooks";
 import { ago, bytes, count, counted, words } from "../format";
-import { changed, jobs, noteJob, post } from "../live";
+import { changed, jobs, noteJob, post, stopJob } from "../live";
 import {
   Choice,
   Empty,
@@ -102,7 +102,7 @@ function Folder({ of }: { of: IndexFolder }): JSX.Element {
             total={running.total}
             words={`${words(running.step)} ${count(running.done)} of ${count(running.total)} ${running.unit}`}
           />
-          <Button onPress={() => post("jobs/stop", { id: running.id })}>Stop</Button>
+          <Button onPress={() => stopJob(running)}>Stop</Button>
         </div>
       )}
       {of.problem && (

@@ -7,7 +7,7 @@ import { count, counted, milliseconds, share, words } from "../format";
 import { Choice, Empty, Figures, Section, Text } from "../parts/blocks";
 import { Chart } from "../parts/chart";
 import { Show, useLoaded } from "../parts/loaded";
-import { Table } from "../parts/table";
+import { type Column, Table } from "../parts/table";
 import type { Fared, Reason, Suggestions } from "../wire";
 import { Threshold } from "./threshold";
 
@@ -179,6 +179,18 @@ function Share({ of }: { of: number | null }): JSX.Element {
   );
 }
 
+interface Times {
+  p50: number;
+  p90: number;
+  p99: number;
+}
+
+const PERCENTILES: readonly Column<Times>[] = [
+  { title: "Half within", number: true, cell: (row) => milliseconds(row.p50) },
+  { title: "90 % within", number: true, cell: (row) => milliseconds(row.p90) },
+  { title: "99 % within", number: true, cell: (row) => milliseconds(row.p99) },
+];
+
 function Latency({ of }: { of: Suggestions }): JSX.Element {
   return (
     <Section title="Time until the suggestion">
@@ -192,21 +204,7 @@ function Latency({ of }: { of: Suggestions }): JSX.Element {
           columns={[
             { title: "Situation", head: true, cell: (row) => words(row.situation) },
             { title: "Answers", number: true, cell: (row) => count(row.answers) },
-            {
-              title: "Half within",
-              number: true,
-              cell: (row) => milliseconds(row.p50),
-            },
-            {
-              title: "90 % within",
-              number: true,
-              cell: (row) => milliseconds(row.p90),
-            },
-            {
-              title: "99 % within",
-              number: true,
-              cell: (row) => milliseconds(row.p99),
-            },
+            ...PERCENTILES,
           ]}
         />
       )}
@@ -273,21 +271,7 @@ function NextEdits({ of }: { of: Suggestions["next_edits"] }): JSX.Element {
               rowKey={(row) => row.stage}
               columns={[
                 { title: "Stage", head: true, cell: (row) => words(row.stage) },
-                {
-                  title: "Half within",
-                  number: true,
-                  cell: (row) => milliseconds(row.p50),
-                },
-                {
-                  title: "90 % within",
-                  number: true,
-                  cell: (row) => milliseconds(row.p90),
-                },
-                {
-                  title: "99 % within",
-                  number: true,
-                  cell: (row) => milliseconds(row.p99),
-                },
+                ...PERCENTILES,
               ]}
             />
           )}
