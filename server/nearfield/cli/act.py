@@ -1,4 +1,5 @@
-"""`nearfield fix|refactor|document|test FILE[:LINE[-LINE]]`: an action, as a unified diff."""
+"""`nearfield fix|refactor|document|test FILE[:LINE[-LINE]]`: an action, as a unified diff; all but
+`test` do it for each file of a folder too."""
 
 from __future__ import annotations
 
@@ -10,7 +11,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from nearfield.cli.batch import (
+    MAX_FILES,
+    AtOnce,
+    BatchOptions,
+    BatchTask,
+    FileResult,
+    Most,
+    run_batch,
+)
 from nearfield.cli.complete import LINE_BREAK, Place, find_place
+from nearfield.cli.named import enclosing
 from nearfield.cli.opening import begin_log, settings_of
 from nearfield.cli.output import ExitCode, emit, fail, print_json, say
 from nearfield.cli.patch import Patch, apply
@@ -27,6 +38,13 @@ if TYPE_CHECKING:
     from nearfield.routing.request_context import Offer
 
 Target = Annotated[
+    str,
+    typer.Argument(
+        metavar="FILE[:LINE[-LINE]]|FOLDER",
+        help="Where, counted from 1; without a line every function of the file, or of each file.",
+    ),
+]
+TestTarget = Annotated[
     str,
     typer.Argument(
         metavar="FILE[:LINE[-LINE]]",
@@ -73,6 +91,8 @@ def fix(
     write: Write = False,
     once: Once = "",
     as_json: Json = False,
+    at_once: AtOnce = 0,
+    most: Most = MAX_FILES,
     log_level: Level = "error",
 ) -> None:
     """Fix the function at a line, or each function of a file.
@@ -80,7 +100,8 @@ def fix(
     Prints a unified diff. Exit codes: 0 there is one, 1 nothing came of it, 2 wrong usage, 3 no
     model could answer.
     """
-    _run("fix", target, "", write, as_json, log_level, problem=problem, once=once)
+    options = BatchOptions(at_once, most)
+    _run("fix", target, "", write, as_json, log_level, problem=problem, once=once, batch=options)
 
 
 def refactor(
@@ -92,6 +113,8 @@ def refactor(
     write: Write = False,
     once: Once = "",
     as_json: Json = False,
+    at_once: AtOnce = 0,
+    most: Most = MAX_FILES,
     log_level: Level = "error",
 ) -> None:
     """Rewrite the function at a line as an instruction says. Output and exit codes as of fix."""
@@ -99,7 +122,9 @@ def refactor(
 
     known = instruction in MENU and ACTIONS[instruction].goal
     action = instruction if known else "rewrite"
-    _run(action, target, "" if known else instruction, write, as_json, log_level, once=once)
+    said = "" if known else instruction
+    options = BatchOptions(at_once, most)
+    _run(action, target, said, write, as_json, log_level, once=once, batch=options)
 
 
 def document(
@@ -107,15 +132,18 @@ def document(
     write: Write = False,
     once: Once = "",
     as_json: Json = False,
+    at_once: AtOnce = 0,
+    most: Most = MAX_FILES,
     log_level: Level = "error",
 ) -> None:
     """Document the function at a line, or each function without documentation. Output and exit
     codes as of fix."""
-    _run("document", target, "", write, as_json, log_level, once=once)
+    options = BatchOptions(at_once, most)
+    _run("document", target, "", write, as_json, log_level, once=once, batch=options)
 
 
 def test(
-    target: Target,
+    target: TestTarget,
     write: Write = False,
     runs: Annotated[
         bool,
@@ -141,13 +169,17 @@ def _run(
     problem: str = "",
     once: str = "",
     runs: bool = False,
+    batch: BatchOptions | None = None,
 ) -> None:
     begin_log(log_level)
     if action == "rewrite" and not instruction.strip():
         fail("The instruction is empty.", "Say what is to be done.")
+    if batch is not None and (folder := Path(target)).is_dir():
+        _run_folder(action, folder.resolve(), instruction, problem, once, write, as_json, batch)
+        return
 
     place, last = _place(target)
-    spans = _spans(place, last)
+    spans = _named_lines(place, last) if place.offset >= 0 else _functions(place.snapshot)
     loaded = settings_of(Path(place.snapshot.root) if place.snapshot.root else None)
     job = _ActionTask(action, place.snapshot, spans, instruction, problem, once)
     outcome = asyncio.run(_act(job, loaded))
@@ -160,6 +192,42 @@ def _run(
     _print(outcome, changed, root, as_json, write)
     if not changed:
         raise typer.Exit(ExitCode.NOTHING)
+
+
+def _run_folder(
+    action: str,
+    folder: Path,
+    instruction: str,
+    problem: str,
+    once: str,
+    write: bool,
+    as_json: bool,
+    options: BatchOptions,
+) -> None:
+    """Do the action at each function of each file."""
+    from nearfield.features.code_actions.actions import ACTIONS
+    from nearfield.features.code_actions.hunks import unified
+
+    async def work(service: Service, snapshot: Snapshot) -> FileResult:
+        spans = await asyncio.to_thread(_functions, snapshot)
+        task = _ActionTask(action, snapshot, spans, instruction, problem, once)
+        outcome = _Outcome()
+        await _act_in(service, task, outcome)
+        patch = outcome.texts.get(Path(snapshot.path or ""))
+        diff = unified(snapshot.text, patch.after, snapshot.shown_path) if patch else ""
+        return FileResult(
+            path=snapshot.shown_path,
+            after=patch.after if patch and diff else "",
+            diff=diff,
+            notes=[*outcome.refused, *_notes(outcome)],
+            provider=outcome.provider,
+            model=outcome.model,
+        )
+
+    root = enclosing(folder)
+    name = "\0".join((action, instruction, problem, once))
+    batch = BatchTask(name, ACTIONS[action].task, work, write)
+    run_batch(batch, folder, root, settings_of(root), options, as_json)
 
 
 async def _run_all(changed: dict[Path, Patch], root: Path) -> tuple[dict[Path, Patch], RunOutcome]:
@@ -190,31 +258,33 @@ def _place(target: str) -> tuple[Place, int]:
     return place, int(last or first)
 
 
-def _spans(place: Place, last: int) -> tuple[Span, ...]:
-    """Return the named lines, or each function of the file."""
+def _named_lines(place: Place, last: int) -> tuple[Span, ...]:
+    """Return the place from its line to the line `last`."""
     text = place.snapshot.text
-    if place.offset >= 0:
-        starts = [0, *(found.end() for found in LINE_BREAK.finditer(text))]
-        if last > len(starts):
-            fail(f"There is no line {last}: the file has {len(starts)}.")
-        end = starts[last] if last < len(starts) else len(text)
-        # One line means the code around it; several lines are a selection.
-        is_one = starts.index(place.offset) + 1 == last
-        return (Span(place.offset, place.offset if is_one else end),)
+    starts = [0, *(found.end() for found in LINE_BREAK.finditer(text))]
+    if last > len(starts):
+        fail(f"There is no line {last}: the file has {len(starts)}.")
+    end = starts[last] if last < len(starts) else len(text)
+    # One line means the code around it; several lines are a selection.
+    is_one = starts.index(place.offset) + 1 == last
+    return (Span(place.offset, place.offset if is_one else end),)
+
+
+def _functions(snapshot: Snapshot) -> tuple[Span, ...]:
+    """Return each function of the document, or all of one that has none."""
     from nearfield.syntax.definitions import functions_of
     from nearfield.syntax.languages import language_for
     from nearfield.syntax.parser import parse
 
-    language = language_for(place.snapshot.language, place.snapshot.path)
-    parsed = parse(language, text) if language else None
+    language = language_for(snapshot.language, snapshot.path)
+    parsed = parse(language, snapshot.text) if language else None
     found = functions_of(parsed) if parsed else []
-    return tuple(found) or (Span(0, len(text)),)
+    return tuple(found) or (Span(0, len(snapshot.text)),)
 
 
 async def _act(job: _ActionTask, loaded: Loaded) -> _Outcome:
     """Do the action place by place, each on the result of the ones before. Raises from the error
     tree."""
-    from nearfield.errors import EditRefused
     from nearfield.features.project_rules import rules_note
 
     outcome = _Outcome()
@@ -223,22 +293,29 @@ async def _act(job: _ActionTask, loaded: Loaded) -> _Outcome:
             # Names in the tests may be defined anywhere.
             service.knowledge.folders((job.snapshot.root,))
             await until_indexed(service.knowledge)
-        # From the last to the first, so that the places ahead stay where they are.
-        for span in reversed(job.spans):
-            try:
-                proposal = await _propose(service, job, span, outcome)
-            except EditRefused as error:
-                outcome.refused.append(str(error))
-                continue
-            for file in proposal.files:
-                path = Path(file.path or "")
-                known = outcome.texts.get(path)
-                before = known.before if known else (None if file.new else file.before)
-                outcome.texts[path] = Patch(before, file.after)
-            outcome.provider, outcome.model = proposal.provider, proposal.model
-            outcome.wrong = outcome.wrong or proposal.wrong
+        await _act_in(service, job, outcome)
         outcome.note = rules_note(service.traces)
     return outcome
+
+
+async def _act_in(service: Service, job: _ActionTask, outcome: _Outcome) -> None:
+    """Add the results of the action at each place."""
+    from nearfield.errors import EditRefused
+
+    # From the last to the first, so that the places ahead stay where they are.
+    for span in reversed(job.spans):
+        try:
+            proposal = await _propose(service, job, span, outcome)
+        except EditRefused as error:
+            outcome.refused.append(str(error))
+            continue
+        for file in proposal.files:
+            path = Path(file.path or "")
+            known = outcome.texts.get(path)
+            before = known.before if known else (None if file.new else file.before)
+            outcome.texts[path] = Patch(before, file.after)
+        outcome.provider, outcome.model = proposal.provider, proposal.model
+        outcome.wrong = outcome.wrong or proposal.wrong
 
 
 async def _propose(service: Service, job: _ActionTask, span: Span, outcome: _Outcome) -> Proposal:
@@ -265,6 +342,11 @@ async def _yes(_: Offer) -> Consent:
     from nearfield.routing.consent import Consent
 
     return Consent.ONCE
+
+
+def _notes(outcome: _Outcome) -> list[str]:
+    wrong = f"this may be of no use ({outcome.wrong})." if outcome.wrong else ""
+    return [note for note in (outcome.note, wrong) if note]
 
 
 def _print(
@@ -298,12 +380,8 @@ def _print(
         emit(row["diff"], end="")
         if printable(row["diff"]) != row["diff"]:
             say("note: control characters are shown as symbols; --json has them as they are.")
-    for sentence in outcome.refused:
+    for sentence in (*outcome.refused, *_notes(outcome)):
         say(f"note: {sentence}")
-    if outcome.note:
-        say(f"note: {outcome.note}")
-    if outcome.wrong:
-        say(f"note: this may be of no use ({outcome.wrong}).")
     if outcome.run is not None:
         say(f"note: {outcome.run.words}")
     if written and rows:

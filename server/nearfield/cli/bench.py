@@ -89,11 +89,11 @@ async def _compare(
     from nearfield.catalog.models import Catalog
     from nearfield.config.load import load
     from nearfield.config.paths import data_dir
-    from nearfield.features.comparison import KeptRows, compare, contender, default_rows
+    from nearfield.features.comparison import compare, contender, default_rows, kept_rows
 
     config, catalog = load(None).config, Catalog.load()
     contenders = [contender(name, config, catalog) for name in names]
-    kept = KeptRows(rows or default_rows(data_dir(), root))
+    kept = kept_rows(rows or default_rows(data_dir(), root))
 
     def step(name: str, number: int, count: int) -> None:
         status(f"{name}: hole {number + 1} of {count}")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from nearfield.cli.named import named_text
+from nearfield.cli.named import WORKSPACE_MARKS, enclosing, named_text
 from nearfield.cli.opening import begin_log, settings_of
 from nearfield.cli.output import ExitCode, emit, fail, print_json, say
 from nearfield.cli.serving import until_loaded
@@ -24,8 +24,6 @@ if TYPE_CHECKING:
     from nearfield.features.service import Service
     from nearfield.types import CompletionAnswer, Suggestion, Trace
 
-# A folder that holds one of these is the workspace of the files below it.
-WORKSPACE_MARKS = (".git", ".nearfield.toml", ".hg")
 INDEX_SECONDS = 5.0
 """How long to wait for the index before completing without it; the next run continues it. With
 `--explain` the wait is longer.
@@ -115,18 +113,13 @@ def _snapshot(path: Path, text: str) -> Snapshot:
     from nearfield.syntax.languages import language_for
 
     language = language_for("", str(path))
-    marked = (
-        folder
-        for folder in path.parents
-        if any((folder / mark).exists() for mark in WORKSPACE_MARKS)
-    )
     return Snapshot(
         uri=uri_of(path),
         language=language.name if language else "",
         version=1,
         text=text,
         path=str(path),
-        root=str(next(marked, path.parent)),
+        root=str(enclosing(path.parent)),
     )
 
 

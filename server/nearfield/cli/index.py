@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from nearfield.cli.complete import WORKSPACE_MARKS
+from nearfield.cli.named import enclosing
 from nearfield.cli.opening import settings_of
 from nearfield.cli.output import ExitCode, emit, fail, print_json, say
 from nearfield.errors import NearfieldError
@@ -63,14 +63,6 @@ def index(
         print_json(facts)
     else:
         _print(facts)
-
-
-def enclosing(folder: Path) -> Path:
-    """The workspace around a folder: the nearest one with a mark, else the folder itself."""
-    for one in (folder, *folder.parents):
-        if any((one / mark).exists() for mark in WORKSPACE_MARKS):
-            return one
-    return folder
 
 
 def workspace_of(root: Path) -> Workspace:

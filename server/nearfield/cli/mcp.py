@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from nearfield.cli import logs
-from nearfield.cli.index import enclosing
+from nearfield.cli.named import enclosing
 from nearfield.cli.output import fail
 from nearfield.errors import ExtraMissing
 

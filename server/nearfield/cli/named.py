@@ -1,4 +1,4 @@
-"""Files that the user names on the command line: they may lie anywhere."""
+"""Files that the user names on the command line, which may lie anywhere, and their workspaces."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from nearfield.files.read import UnreadableFile
 
 MAX_BYTES = 16 << 20
 """A larger file is data."""
+WORKSPACE_MARKS = (".git", ".nearfield.toml", ".hg")
+"""A folder that holds one of these is the workspace of the files below it."""
 
 
 def named_text(path: Path) -> TextFile:
@@ -20,3 +22,11 @@ def named_text(path: Path) -> TextFile:
         fail(f"{path} cannot be read: No such file or directory.")
     except UnreadableFile as error:
         fail(error.message, error.hint)
+
+
+def enclosing(folder: Path) -> Path:
+    """Return the workspace around a folder: the nearest one with a mark, else the folder itself."""
+    for one in (folder, *folder.parents):
+        if any((one / mark).exists() for mark in WORKSPACE_MARKS):
+            return one
+    return folder

@@ -1,4 +1,4 @@
-"""`nearfield review`: defects in a file, in some of its lines, or in a diff."""
+"""`nearfield review`: defects in a file, in some of its lines, in a folder, or in a diff."""
 
 from __future__ import annotations
 
@@ -9,11 +9,22 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from nearfield.cli.complete import WORKSPACE_MARKS
+from nearfield.cli.batch import (
+    MAX_FILES,
+    AtOnce,
+    BatchOptions,
+    BatchTask,
+    FileResult,
+    Most,
+    print_finding,
+    run_batch,
+)
+from nearfield.cli.named import enclosing
 from nearfield.cli.opening import begin_log, settings_of
-from nearfield.cli.output import ExitCode, emit, fail, print_json, say
+from nearfield.cli.output import ExitCode, fail, print_json, say
 from nearfield.cli.serving import serving
 from nearfield.errors import NearfieldError
+from nearfield.routing.request_context import Task
 from nearfield.terminal import notes_on_terminal
 
 if TYPE_CHECKING:
@@ -21,6 +32,7 @@ if TYPE_CHECKING:
     from nearfield.features.review.findings import ReviewFinding
     from nearfield.features.review.pieces import ReviewPiece
     from nearfield.features.review.reviewer import Review
+    from nearfield.features.service import Service
     from nearfield.files.git_diff import ChangedFile
     from nearfield.types import Snapshot
 
@@ -29,7 +41,7 @@ def review(
     target: Annotated[
         str,
         typer.Argument(
-            metavar="[FILE[:LINE[-LINE]]]", help="What to look at; with --diff a folder."
+            metavar="[FILE[:LINE[-LINE]]|FOLDER]", help="What to look at; with --diff a folder."
         ),
     ] = "",
     diff: Annotated[
@@ -37,6 +49,8 @@ def review(
     ] = False,
     ref: Annotated[str, typer.Option(help="With --diff: since this commit.")] = "HEAD",
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    at_once: AtOnce = 0,
+    most: Most = MAX_FILES,
     log_level: Annotated[str, typer.Option(help="error, warning, info or debug.")] = "error",
 ) -> None:
     """Look for defects; each is printed as it is found, with the fix as a diff where there is one.
@@ -52,8 +66,11 @@ def review(
     path, rows = _place(target) if target else (Path.cwd(), None)
     if diff and (rows is not None or not path.is_dir()):
         fail("--diff looks at a folder.", "For example: nearfield review --diff src")
-    root = path if diff else _root_of(path)
+    root = path if diff else enclosing(path if path.is_dir() else path.parent)
     loaded = settings_of(root)
+    if path.is_dir() and not diff:
+        run_batch(_BATCH, path, root, loaded, BatchOptions(at_once, most), as_json)
+        return
     printed = _Printed(as_json)
     # Errors of the request are reported before a model is loaded.
     try:
@@ -91,22 +108,45 @@ class _Printed:
     def found(self, snapshot: Snapshot, _piece: ReviewPiece, findings: list[ReviewFinding]) -> None:
         """Add the findings of a piece."""
 
-        path = snapshot.shown_path
         for one in findings:
-            diff = _diff(snapshot, one, path)
-            row = {"path": path, "line": one.row + 1, "severity": one.severity.value}
-            row |= {"message": one.message, "suggestion": one.suggestion, "diff": diff}
+            row = _row(snapshot, one)
             self.rows.append(row)
             if not self._as_json:
-                emit(f"{path}:{one.row + 1}: {one.severity.value}: {one.message}")
-                if one.suggestion:
-                    emit(f"  {one.suggestion}")
-                emit(diff, end="")
+                print_finding(row)
 
     def progress(self, done: int, total: int, name: str) -> None:
         """Say on a terminal which piece is next."""
         if notes_on_terminal() and not self._as_json:
             say(f"[{done + 1}/{total}] {name}")
+
+
+async def _review_file(service: Service, snapshot: Snapshot) -> FileResult:
+    """Review a file of a folder."""
+    found = await service.reviewer.review(snapshot)
+    failed = f"{found.failed} of {found.pieces} pieces got no answer: {found.error}"
+    notes = [found.note, *found.left_out, failed if found.failed else ""]
+    return FileResult(
+        path=snapshot.shown_path,
+        findings=[_row(snapshot, one) for one in found.findings],
+        notes=[note for note in notes if note],
+        provider=found.provider,
+        model=found.model,
+    )
+
+
+_BATCH = BatchTask("review", Task.REVIEW, _review_file)
+
+
+def _row(snapshot: Snapshot, one: ReviewFinding) -> dict[str, Any]:
+    path = snapshot.shown_path
+    return {
+        "path": path,
+        "line": one.row + 1,
+        "severity": one.severity.value,
+        "message": one.message,
+        "suggestion": one.suggestion,
+        "diff": _diff(snapshot, one, path),
+    }
 
 
 async def _review(
@@ -139,18 +179,6 @@ def _place(target: str) -> tuple[Path, range | None]:
     if not 1 <= first <= last:
         fail(f"{target!r} has no such lines.", "Lines count from 1, and the first comes first.")
     return path, range(first - 1, last)
-
-
-def _root_of(path: Path) -> Path:
-    """Return the workspace folder of a file: the nearest that is marked as one."""
-    if path.is_dir():
-        fail(f"{path.name} is a folder.", "Name a file, or say --diff.")
-    marked = (
-        folder
-        for folder in path.parents
-        if any((folder / mark).exists() for mark in WORKSPACE_MARKS)
-    )
-    return next(marked, path.parent)
 
 
 def _diff(snapshot: Snapshot, finding: ReviewFinding, path: str) -> str:

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from nearfield.cli.index import enclosing, workspace_of
+from nearfield.cli.index import workspace_of
+from nearfield.cli.named import enclosing
 from nearfield.cli.output import ExitCode, emit, fail, print_json
 
 if TYPE_CHECKING:

@@ -23,15 +23,12 @@ from nearfield.config.schema import Config
 from nearfield.errors import ConfigError, NotPermitted
 from nearfield.features.holes import CodeHole, FilledHole, digest, fill_hole
 from nearfield.features.measure import loaded
-from nearfield.files.private import private_file, private_folder, read_private
-from nearfield.files.read import UnreadableFile
+from nearfield.files.kept_rows import KeptRows
 from nearfield.network.setting import environ_of
 from nearfield.providers.address import is_loopback
 from nearfield.providers.base import Provider
 from nearfield.routing import keys
 from nearfield.syntax.differences import common_prefix
-
-MAX_ROWS_BYTES = 100_000_000
 
 
 class HoleRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -120,47 +117,16 @@ def contender(name: str, config: Config, catalog: Catalog) -> Contender:
     return Contender(name, f"{name} {provider.model}", provider=provider)
 
 
-class KeptRows:
-    """The rows of comparisons in a file of the user's own, one JSON object a line."""
-
-    def __init__(self, path: Path) -> None:
-        """Read the rows that are there; those of a killed run end in half a line."""
-        self._path = path
-        self._rows: dict[tuple[str, str], HoleRow] = {}
-        try:
-            content = read_private(path, MAX_ROWS_BYTES)
-        except FileNotFoundError:
-            content = b""
-        except (OSError, UnreadableFile) as error:
-            raise ConfigError(f"{path} cannot be used: {error}") from error
-        self._is_torn = bool(content) and not content.endswith(b"\n")
-        for line in content.split(b"\n"):
-            with suppress(msgspec.DecodeError):
-                row = msgspec.json.decode(line, type=HoleRow)
-                self._rows[row.model, row.hole] = row
-
-    def get(self, model: str, hole: str) -> HoleRow | None:
-        """Return the row of a model and a hole."""
-        return self._rows.get((model, hole))
-
-    def add(self, row: HoleRow) -> None:
-        """Keep a row at once. Raises `ConfigError` where it cannot be written."""
-        self._rows[row.model, row.hole] = row
-        try:
-            if not self._path.parent.exists():
-                private_folder(self._path.parent)
-            with private_file(self._path).open("ab") as file:
-                file.write(b"\n" * self._is_torn + msgspec.json.encode(row) + b"\n")
-        except OSError as error:
-            raise ConfigError(f"{self._path} cannot be written: {error.strerror}.") from error
-        self._is_torn = False
+def kept_rows(path: Path) -> KeptRows[HoleRow]:
+    """Return the rows of earlier comparisons in `path`. Raises `ConfigError`."""
+    return KeptRows(path, HoleRow, lambda row: (row.model, row.hole))
 
 
 async def compare(
     contenders: Sequence[Contender],
     sets: dict[str, Sequence[CodeHole]],
     config: Config,
-    rows: KeptRows,
+    rows: KeptRows[HoleRow],
     step: Callable[[str, int, int], None],
 ) -> list[ScorePair]:
     """Let both contenders fill every hole that `rows` does not have, one after the other, and
@@ -168,7 +134,7 @@ async def compare(
     the error tree."""
     holes = [hole for some in sets.values() for hole in some]
     for one in contenders:
-        left = [hole for hole in holes if rows.get(one.key, hole.key) is None]
+        left = [hole for hole in holes if rows.get((one.key, hole.key)) is None]
         if left:
             await _fill(one, left, config, rows, step)
     return [_pair(name, contenders, some, rows) for name, some in sets.items()]
@@ -178,7 +144,7 @@ async def _fill(
     one: Contender,
     holes: Sequence[CodeHole],
     config: Config,
-    rows: KeptRows,
+    rows: KeptRows[HoleRow],
     step: Callable[[str, int, int], None],
 ) -> None:
     async with _ready(one, config) as (provider, pid):
@@ -252,10 +218,10 @@ def keys_saved(text: str, wanted: str) -> int:
 
 
 def _pair(
-    name: str, contenders: Sequence[Contender], holes: Sequence[CodeHole], rows: KeptRows
+    name: str, contenders: Sequence[Contender], holes: Sequence[CodeHole], rows: KeptRows[HoleRow]
 ) -> ScorePair:
     first, second = (
-        [row for hole in holes if (row := rows.get(one.key, hole.key))] for one in contenders
+        [row for hole in holes if (row := rows.get((one.key, hole.key)))] for one in contenders
     )
     only = [
         sum(a.exact and not b.exact for a, b in zip(*pair, strict=True))

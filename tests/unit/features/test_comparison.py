@@ -11,10 +11,10 @@ from nearfield.catalog.models import Catalog
 from nearfield.config.schema import Config, ProviderSettings
 from nearfield.errors import CatalogError, NotPermitted
 from nearfield.features.comparison import (
-    KeptRows,
     ScorePair,
     compare,
     contender,
+    kept_rows,
     keys_saved,
     sign_test,
     similarity,
@@ -72,7 +72,7 @@ CONFIG = Config(providers={"good": scripted("y = 2"), "bad": scripted("no")})
 
 
 def run(path: Path, asked: list[tuple[str, int]]) -> ScorePair:
-    rows = KeptRows(path)
+    rows = kept_rows(path)
     pair = [contender(name, CONFIG, Catalog.load()) for name in ("good", "bad")]
 
     def step(name: str, number: int, count: int) -> None:
