@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
+from nearfield.features.chat.listing import listing
 from nearfield.features.chat.named import (
     Fact,
     centred,
@@ -79,6 +80,10 @@ async def look_up(context: ToolContext, question: str) -> LookedUp | None:
         return None
     folder, knowledge = context.folder, context.knowledge
     named, uses = await facts(knowledge, folder, question, FOUND_CHARS)
+    if not named and not uses and (files := await asyncio.to_thread(listing, folder, question)):
+        text, what = files
+        task = f"\n\nThe question again: {question.strip()}\nAnswer it from this list alone."
+        return LookedUp((TurnPart(f"\n\n{context.spend(text)}"), TurnPart(task)), (what,))
     found = await _found(context, question, sure=not named and not uses)
     found = [*named, *(found[:FOUND_BESIDE] if named else found)]
     pieces: dict[str, Fact] = {}
