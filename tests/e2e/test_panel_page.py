@@ -91,7 +91,7 @@ def test_a_code_is_exchanged_for_the_token_and_the_view_stays(
 ) -> None:
     with opened(browser, f"{server.address}#code=once&view=models") as panel:
         panel.connected()
-        assert panel.page.url == f"{server.address}#models"
+        expect(panel.page).to_have_url(f"{server.address}#models")
         expect(panel.page.get_by_role("heading", level=1)).to_have_text("Models")
 
 
