@@ -30,11 +30,11 @@ BELOW_CHARS = 300
 """Characters below a changed line that are read again."""
 MIN_GAIN = 1.0
 """Natural logarithm of how much likelier another token must be for its line to be rewritten."""
-MIN_TOTAL = 5.0
-"""The same of the text with the new line, for it to be a finding with the new line as its fix."""
-SURE_GAIN = 7.0
-"""A token with this gain is a finding also where the new line fits the lines below less well: the
-line is wrong, or one that it belongs to, but it is not known what is right."""
+MIN_TOTAL = 7.0
+"""The same of the text with the new line, for that to be a finding."""
+HEAD = " A file of the project"
+"""Comment before the first line of a file. With nothing at all before it, a model expects nonsense,
+so that whatever is there seems unlikely."""
 SUSPECTS = 3
 """Places of a piece at which a line is rewritten: those with the highest gain."""
 LINE_TOKENS = 32
@@ -77,7 +77,7 @@ async def unlikely(
 ) -> list[Mapping[str, Any]]:
     """Return findings in a piece of `text`, in the form in which a model would report them. Raises
     from the error tree."""
-    reading = _CodeReading(scorer, text, piece)
+    reading = _CodeReading(scorer, text, piece, parsed)
     await reading.begin()
     found: list[Mapping[str, Any]] = []
     seen: set[int] = set()
@@ -93,13 +93,17 @@ async def unlikely(
 class _CodeReading:
     """A piece of a text, and how likely its tokens are to a model."""
 
-    def __init__(self, scorer: Scorer, text: str, piece: ReviewPiece) -> None:
+    def __init__(
+        self, scorer: Scorer, text: str, piece: ReviewPiece, parsed: Parsed | None
+    ) -> None:
         lines = split_lines(text, keepends=True)
         self._scorer = scorer
         self.text = text
         self.start = sum(map(len, lines[: piece.first]))
         self._end = self.start + sum(map(len, lines[piece.first : piece.last]))
         self._top = line_start(text, max(0, self.start - ABOVE_CHARS))
+        mark = parsed.language.comment if parsed is not None else ""
+        self._head = "" if self._top else f"{mark or '//'}{HEAD}\n"
         self.tokens: tuple[ScoredToken, ...] = ()
 
     async def begin(self) -> None:
@@ -112,7 +116,7 @@ class _CodeReading:
         that is taken out, so what may stay does."""
         begun = suspect.other
         if "\n" not in begun:
-            ahead = Segment(self.text[self._top : suspect.start])
+            ahead = Segment(self._above(suspect.start))
             request = EditRequest(
                 EditForm.NONE,
                 _DOCUMENT,
@@ -141,8 +145,11 @@ class _CodeReading:
         return sum(one.logprob for one in after) - sum(one.logprob for one in before)
 
     async def _scored(self, start: int, text: str) -> tuple[ScoredToken, ...]:
-        ahead = self.text[self._top : start]
-        return await self._scorer.score(ScoreRequest(_DOCUMENT, ahead, text))
+        return await self._scorer.score(ScoreRequest(_DOCUMENT, self._above(start), text))
+
+    def _above(self, start: int) -> str:
+        """Return what the model reads before the offset `start`."""
+        return self._head + self.text[self._top : start]
 
 
 async def _judged(
@@ -154,8 +161,6 @@ async def _judged(
     for line in lines:
         if await reading.gain(line) >= MIN_TOTAL:
             return _reported(text, line)
-    if lines and suspect.gain >= SURE_GAIN:
-        return {**_reported(text, lines[-1]), "replacement": ""}
     return None
 
 

@@ -26,7 +26,7 @@ def mean(values):
     total = sum(values)
     return total / len(values)
 '''
-LIKELY, UNLIKELY, UNKNOWN = -0.1, -6.0, -1.0
+LIKELY, UNLIKELY, UNKNOWN = -0.1, -9.0, -1.0
 _TOKEN = re.compile(r"[ \t]*(?:\w+|[^\w\s])|[ \t]*\n|[ \t]+")
 
 
@@ -40,7 +40,10 @@ class KnowsLines:
         self.asked: list[ScoreRequest | EditRequest] = []
 
     def _next(self, before: str) -> str:
-        """The token that a line goes on with; after a known line the next one begins."""
+        """The token that a line goes on with; after a known line the next one begins. With nothing
+        at all before them, models expect nonsense."""
+        if not before.strip():
+            return "0"
         whole = before.splitlines(keepends=True)
         begins = not whole or whole[-1].endswith("\n")
         line, above = ("", whole[-1:]) if begins else (whole[-1], [])
@@ -155,11 +158,19 @@ async def test_only_changed_lines_are_judged() -> None:
 
 
 @pytest.mark.asyncio
-async def test_a_very_unlikely_token_is_a_finding_without_a_fix_where_the_rest_fits_less() -> None:
-    wrong = RIGHT.replace("sum(values)", "max(values)").replace("len(values)", "total")
-    [(row, said, replacement), *_] = await review(wrong, Certain())
-    assert (row, replacement) == (5, None)
-    assert "`max` is unlikely" in said
+async def test_an_unlikely_token_is_no_finding_where_the_rest_fits_less_without_it() -> None:
+    wrong = RIGHT.replace("sum(values)", "max(values)")
+    assert [row for row, *_ in await review(wrong)] == [5]
+    assert await review(wrong, Certain()) == []
+
+
+@pytest.mark.asyncio
+async def test_the_first_line_of_a_file_is_never_read_with_nothing_before_it() -> None:
+    model = KnowsLines()
+    assert await review(RIGHT, model) == []
+    assert [one.prefix for one in model.asked if isinstance(one, ScoreRequest)] == [
+        "# A file of the project\n"
+    ]
 
 
 @pytest.mark.asyncio
