@@ -88,7 +88,7 @@ def find_place(target: str) -> Place:
     """The document and offset of `FILE:LINE:COL`; ends the command when there is no such place."""
     match = re.fullmatch(r"(.+):(\d+):(\d+)", target)
     if match is None:
-        fail(f"{target!r} is not FILE:LINE:COL.", "For example: nearfield complete app.py:12:5")
+        fail(f"{target!r} is not FILE:LINE:COL.", "For example: app.py:12:5")
     path = Path(match[1]).resolve()
     text = named_text(Path(match[1])).text
     offset = _offset(text, int(match[2]), int(match[3]))

@@ -1,8 +1,10 @@
-"""`nearfield explain FILE:LINE:COL`: an explanation of the code there."""
+"""`nearfield explain FILE:LINE[:COL]`: an explanation of the code there."""
 
 from __future__ import annotations
 
 import asyncio
+import re
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -23,7 +25,11 @@ if TYPE_CHECKING:
 
 def explain(
     target: Annotated[
-        str, typer.Argument(metavar="FILE:LINE:COL", help="The place, counted from 1.")
+        str,
+        typer.Argument(
+            metavar="FILE:LINE[:COL]",
+            help="The place, counted from 1; without a column the first name of the line.",
+        ),
     ],
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     log_level: Annotated[str, typer.Option(help="error, warning, info or debug.")] = "error",
@@ -35,7 +41,7 @@ def explain(
     """
     begin_log(log_level)
 
-    place = find_place(target)
+    place = place_of(target)
     loaded = settings_of(Path(place.snapshot.root) if place.snapshot.root else None)
     streams = answers_on_terminal() and not as_json
     explained = asyncio.run(_explain(place, loaded, streams))
@@ -58,6 +64,30 @@ def explain(
         say(f"note: the model's answer was of no use ({told.wrong}).")
     if not told.text:
         raise typer.Exit(ExitCode.NOTHING)
+
+
+def place_of(target: str) -> Place:
+    """Return the place of FILE:LINE[:COL]; ends the command when there is no such place."""
+    if re.fullmatch(r".+:\d+:\d+", target) or not re.fullmatch(r".+:\d+", target):
+        return find_place(target)
+    return _at_first_name(find_place(f"{target}:1"))
+
+
+def _at_first_name(place: Place) -> Place:
+    """Return the place of the first name in its line, else that of the first thing there."""
+    from nearfield.files.lines import line_end
+    from nearfield.syntax.languages import language_for
+    from nearfield.syntax.parser import parse
+
+    text = place.snapshot.text
+    language = language_for(place.snapshot.language, place.snapshot.path)
+    parsed = parse(language, text) if language else None
+    words = [*re.finditer(r"\w+|\S", text[place.offset : line_end(text, place.offset)])]
+    for word in words:
+        nodes = parsed.path_to(place.offset + word.start()) if parsed else []
+        if nodes and nodes[-1].type.endswith("identifier"):
+            return replace(place, offset=place.offset + word.start())
+    return replace(place, offset=place.offset + words[0].start()) if words else place
 
 
 async def _explain(place: Place, loaded: Loaded, streams: bool) -> Explained:
