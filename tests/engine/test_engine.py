@@ -18,10 +18,13 @@ import psutil
 import pytest
 import pytest_asyncio
 
+from nearfield.config.paths import DATA_DIR_VARIABLE, data_dir
 from nearfield.config.schema import Engine as Settings
 from nearfield.engine.client import EngineClient, EngineState
 from nearfield.engine.frames import Done, Generate, Prefilled, Tokens, Variant
+from nearfield.engine.typing_lock import FILE, TypingLock
 from nearfield.errors import ContextTooLong, EngineDied, ModelLoadFailed, NotReady, Unsupported
+from nearfield.types import Priority
 
 pytestmark = [pytest.mark.model, pytest.mark.asyncio(loop_scope="module")]
 
@@ -77,11 +80,16 @@ def spec(
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def engine(small_model: Path) -> AsyncGenerator[EngineClient]:
+async def engine(
+    small_model: Path, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncGenerator[EngineClient]:
     engine = EngineClient(SETTINGS)
-    engine.start(str(small_model))
-    await engine.ready(time.monotonic() + 120)
-    yield engine
+    with pytest.MonkeyPatch.context() as patch:
+        # Engines of other tests, and the user's, are none of this one's business.
+        patch.setenv(DATA_DIR_VARIABLE, str(tmp_path_factory.mktemp("data")))
+        engine.start(str(small_model))
+        await engine.ready(time.monotonic() + 120)
+        yield engine
     await engine.stop()
 
 
@@ -163,6 +171,20 @@ async def test_completion_preempts_chat_within_a_step(engine: EngineClient) -> N
     order.append("completion")
     await task
     assert order == ["completion", "prefill"]
+
+
+async def test_other_processes_see_a_completion_and_nothing_else(engine: EngineClient) -> None:
+    """The worker has the lock from a completion's first step to its last, not for a chat."""
+    lock = TypingLock(data_dir() / FILE)
+    async with aclosing(engine.generate(spec("Count: 1, 2, 3,", max_tokens=400))) as stream:
+        await anext(stream)
+        assert lock.is_elsewhere()
+    async with aclosing(
+        engine.generate(spec("Count: 1, 2, 3,", max_tokens=400, priority=Priority.CHAT))
+    ) as stream:
+        await anext(stream)
+        assert not lock.is_elsewhere()
+    lock.close()
 
 
 async def test_cancel_frees_the_engine(engine: EngineClient) -> None:

@@ -3,6 +3,7 @@
 Work advances in steps, and between two steps the most urgent job goes first; of two equally
 urgent ones the older. So a completion waits for at most one step of a chat answer, and not even
 for that when the step is a prompt chunk or a draft: `preempts` lets the reader thread end it.
+What other processes answer is in `typing_lock`: its `StepGate` says when a step has to wait.
 """
 
 from __future__ import annotations
@@ -19,7 +20,9 @@ from nearfield.engine.lane import Abort, Aborted, Lane
 from nearfield.engine.llama import Model
 from nearfield.engine.rates import Rates
 from nearfield.engine.sampling import Chain, Greedy, Sampler
+from nearfield.engine.typing_lock import StepGate
 from nearfield.errors import NearfieldError
+from nearfield.types import Priority
 
 RETURN_TOKENS = 256
 """A request copies a sequence before it cuts off this many tokens, which are of another place in
@@ -50,7 +53,9 @@ class Scheduler:
         rates: Rates,
         abort: Abort,
         send: Callable[[Event], None],
+        gate: StepGate | None = None,
     ) -> None:
+        self._gate = gate or StepGate()
         self._model = model
         self._lanes = lanes
         self._rates = rates
@@ -89,9 +94,16 @@ class Scheduler:
         if job is not None:
             self._end(job, "cancelled")
 
+    def must_wait(self) -> bool:
+        """Return whether the most urgent job has to wait, because another process answers typing.
+        There is a job."""
+        job = self._first()
+        types = job.spec.priority <= Priority.COMPLETION
+        return not self._gate.may_begin(types=types) and not job.late
+
     def step(self) -> None:
         """Advance the most urgent job by one step."""
-        job = min(self._jobs.values(), key=lambda j: (j.spec.priority, j.arrival))
+        job = self._first()
         if job.late:
             self._end(job, "deadline")
             return
@@ -109,14 +121,20 @@ class Scheduler:
         for job in list(self._jobs.values()):
             self._end(job, "cancelled")
 
+    def _first(self) -> Job:
+        return min(self._jobs.values(), key=lambda j: (j.spec.priority, j.arrival))
+
     def _advance(self, job: Job) -> None:
         self._abort.clear()
-        self.running = Running(
-            job.spec.id, job.spec.priority, is_long=not job.generated or job.drafts is not None
-        )
+        is_long = not job.generated or job.drafts is not None
+        self.running = Running(job.spec.id, job.spec.priority, is_long)
+        # An ended step of a model whose state cannot be cut would lose the whole prompt.
+        is_watched = is_long and job.spec.priority > Priority.COMPLETION and self._model.has_tails
         try:
-            events, finish = job.step(job.lane.chunk, self._model, self._rates)
+            with self._gate.step(is_watched=is_watched):
+                events, finish = job.step(job.lane.chunk, self._model, self._rates)
         except Aborted:
+            self._gate.held_up()
             job.resume()
             return
         finally:

@@ -15,6 +15,7 @@ import time
 from collections import deque
 from pathlib import Path
 
+from nearfield.config.paths import data_dir
 from nearfield.engine import frames
 from nearfield.engine.bindings import c, version
 from nearfield.engine.frames import (
@@ -33,6 +34,7 @@ from nearfield.engine.llama import Model, Silence, check_file, check_memory
 from nearfield.engine.memory import COMPUTE_OVERHEAD
 from nearfield.engine.rates import Rates
 from nearfield.engine.scheduler import Scheduler
+from nearfield.engine.typing_lock import FILE, LOOK_SECONDS, StepGate
 from nearfield.errors import NearfieldError, NotReady
 
 TOKENS_PER_DOCUMENT = 2048
@@ -63,13 +65,11 @@ class Inbox:
             self._items.append(command)
             self._arrived.notify()
 
-    def take(self, wait: bool) -> Command | None:
-        """The next command; None when there is none and `wait` is false."""
+    def take(self, seconds: float | None) -> Command | None:
+        """Return the next command; None when there is none for so long. None waits for ever."""
         with self._arrived:
-            while not self._items:
-                if not wait:
-                    return None
-                self._arrived.wait()
+            if not self._arrived.wait_for(lambda: self._items, seconds):
+                return None
             return self._items.popleft()
 
 
@@ -80,6 +80,7 @@ class Worker:
         self._out = out
         self._log = Silence()
         self._abort = Abort()
+        self._gate = StepGate(data_dir() / FILE, self._abort.set)
         self._inbox = Inbox()
         self._rates = Rates()
         self._model: Model | None = None
@@ -116,12 +117,21 @@ class Worker:
         gpu = bool(c.llama_supports_gpu_offload())
         build = (c.llama_print_system_info() or b"").decode()
         self.send(frames.Started(version=version, build=build, gpu=gpu))
+        threading.Thread(target=self._gate.watch, name="watcher", daemon=True).start()
+        wait: float | None = 0.0
         while True:
-            idle = self.scheduler is None or self.scheduler.idle
-            command = self._inbox.take(wait=idle)
+            if self.scheduler is None or self.scheduler.idle:
+                self._gate.rest()
+                wait = None
+            command = self._inbox.take(wait)
+            wait = 0.0
             if command is not None:
                 self._handle(command)
-            elif self.scheduler is not None:
+            elif self.scheduler is None:
+                continue
+            elif self.scheduler.must_wait():
+                wait = LOOK_SECONDS
+            else:
                 self.scheduler.step()
 
     def send(self, event: Event) -> None:
@@ -169,7 +179,9 @@ class Worker:
             self.send(frames.LoadFailed(error.message, error.hint))
             return
         template = model.meta("tokenizer.chat_template")
-        self.scheduler = Scheduler(model, self._lane, self._rates, self._abort, self.send)
+        self.scheduler = Scheduler(
+            model, self._lane, self._rates, self._abort, self.send, self._gate
+        )
         self.send(
             frames.ModelLoaded(
                 name=model.name,

@@ -57,6 +57,22 @@ def private_file(path: Path) -> Path:
     return path
 
 
+def open_private(path: Path) -> int:
+    """Open a file that only the user can have made, empty if new, to be locked; return its handle.
+
+    The folder exists. Raises `OSError`, also for a link and for what is no regular file.
+    """
+    flags = os.O_CREAT | os.O_RDWR
+    for name in ("O_NOFOLLOW", "O_NONBLOCK", "O_NOCTTY", "O_BINARY"):
+        flags |= getattr(os, name, 0)
+    handle = os.open(path, flags, FILE_MODE)
+    status = os.fstat(handle)
+    if not stat.S_ISREG(status.st_mode) or not _is_trusted(status):
+        os.close(handle)
+        raise PermissionError(errno.EPERM, os.strerror(errno.EPERM), str(path))
+    return handle
+
+
 def private_database(path: Path) -> Path:
     """Make sure that there is a private file for SQLite to open, in a private folder.
 
