@@ -15,6 +15,7 @@ from typing import Any
 import tomli_w
 from tests.e2e.process import PATIENCE_SECONDS, environment
 from tests.e2e.wiring import Wire
+from tests.unit.catalog.gguf_files import model
 
 HOSTILE = "<b onmouseover=alert(1)>\u202etxt"
 ANSWERS = [
@@ -29,6 +30,25 @@ def round_bill(total: float) -> float:
     """Round a bill down to whole cents."""
     return int(total * 100) / 100
 '''
+
+CONTENT = model() + bytes(range(256)) * 4000
+"""A GGUF file of a megabyte, which no engine could load."""
+
+
+def own_entry(name: str) -> str:
+    """Return an entry of the user's catalogue for `CONTENT`, which a hub has."""
+    return f"""
+[models."{name}"]
+title = "Tiny"
+sources = [{{ kind = "hub", repo = "maker/tiny", file = "tiny.gguf" }}]
+file = "tiny.gguf"
+licence = "MIT"
+context = 4096
+roles = ["complete", "chat"]
+chat = "gguf"
+fim = "qwen"
+memory_mb = 10
+"""
 
 
 class Home:

@@ -4,15 +4,18 @@ the views with more actions have modules of their own."""
 
 from __future__ import annotations
 
+import hashlib
 import re
 import time
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, expect
+from pytest_httpserver import HTTPServer
 from tests.e2e.panel_browser import Panel, opened
-from tests.e2e.panel_home import HOSTILE, Home, until
+from tests.e2e.panel_home import CONTENT, HOSTILE, Home, own_entry, until
 
+from nearfield.catalog.models import Catalog
 from nearfield.features.metrics.store import RecordStore
 from nearfield.features.suggestion_record import SuggestionRecord, Taken
 
@@ -132,9 +135,35 @@ def test_the_index_is_shown_searched_and_bounded(home: Home, panel: Panel) -> No
     until(lambda: not home.settings().get("index", {}).get("exclude"))
 
     folder.get_by_role("button", name="Pause").click()
-    expect(folder.get_by_role("button", name="Resume")).to_be_visible()
+    until(lambda: editor.ask("nearfield/status")["index"]["state"] == "paused")
+    folder.get_by_role("button", name="Resume").click()
+    until(lambda: editor.ask("nearfield/status")["index"]["state"] == "ready")
+    (home.work / "orders.py").write_text("def place_order(item):\n    return item\n")
     folder.get_by_role("button", name="Update").click()
-    expect(folder.get_by_role("button", name="Update")).to_be_enabled()
+    until(lambda: editor.ask("nearfield/status")["index"]["files"] == 2)
+
+
+def test_an_index_without_a_server_is_rebuilt_without_what_is_left_out(
+    home: Home, panel: Panel
+) -> None:
+    (home.work / "generated").mkdir()
+    (home.work / "generated" / "client.py").write_text("def made_by_a_tool():\n    return 1\n")
+    home.run("index", str(home.work))
+    page = panel.show("index")
+    folder = page.get_by_role("region", name=str(home.work))
+    page.get_by_label("Pattern").fill("generated/")
+    page.get_by_role("button", name="Leave out").click()
+    until(lambda: home.settings().get("index", {}).get("exclude") == ["generated/"])
+    before = [file.stat().st_ino for file in (home.data.parent / "cache").rglob("*.db")]
+    folder.get_by_role("button", name="Rebuild").click()
+    page.get_by_role("dialog").get_by_role("button", name="Rebuild").click()
+    until(lambda: [f.stat().st_ino for f in (home.data.parent / "cache").rglob("*.db")] != before)
+    expect(folder.get_by_role("button", name="Rebuild")).to_be_enabled()
+    page.get_by_text("Why is a file in it, or not?").click()
+    page.get_by_label("File in this folder").fill("generated/client.py")
+    page.get_by_role("button", name="Ask", exact=True).click()
+    expect(folder.get_by_role("paragraph").filter(has_text="client.py")).to_contain_text("not")
+    assert home.run("index", str(home.work))["files"] == 1
 
 
 def test_the_checks_the_log_and_the_report_are_there(home: Home, panel: Panel) -> None:
@@ -149,6 +178,42 @@ def test_the_checks_the_log_and_the_report_are_there(home: Home, panel: Panel) -
     report = page.locator("pre[aria-label=Report]")
     expect(report).not_to_be_empty()
     assert str(home.work) not in report.inner_text()
+    panel.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    page.get_by_role("button", name="Copy", exact=True).click()
+    expect(page.get_by_text("Copied.")).to_be_visible()
+    copied = page.evaluate("navigator.clipboard.readText()")
+    assert copied.split() == report.inner_text().split()
+
+
+def test_a_remedy_fetches_the_model_that_a_check_misses(
+    tmp_path: Path, httpserver: HTTPServer, browser: Browser
+) -> None:
+    """The default model's entry is replaced by the user's own, so that the hub of the test has
+    it."""
+    home = Home(tmp_path, HF_ENDPOINT=httpserver.url_for("").rstrip("/"))
+    default = Catalog.load({}).default
+    (home.config.parent / "catalog.toml").write_text(own_entry(default), encoding="utf-8")
+    home.configure({"engine": {"enabled": False}})
+    published = {
+        "X-Linked-Etag": f'"{hashlib.sha256(CONTENT).hexdigest()}"',
+        "X-Linked-Size": str(len(CONTENT)),
+    }
+    path = "/maker/tiny/resolve/main/tiny.gguf"
+    httpserver.expect_request(path).respond_with_data(CONTENT, headers=published)
+    try:
+        with opened(browser, home.panel()) as panel:
+            page = panel.show("health")
+            page.get_by_role("button", name="Check", exact=True).click()
+            remedy = page.get_by_role("button", name="Fetch the default model")
+            remedy.click()
+            until(lambda: home.run("models", "list", "--installed"))
+            expect(page.get_by_role("button", name="Check", exact=True)).to_be_enabled()
+            page.get_by_role("button", name="Check", exact=True).click()
+            expect(remedy).to_have_count(0)
+            (installed,) = home.run("models", "list", "--installed")
+            assert installed["name"] == default
+    finally:
+        home.end()
 
 
 def test_a_hundred_thousand_suggestions_are_summed(home: Home, browser: Browser) -> None:

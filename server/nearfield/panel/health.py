@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import platform
+import re
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -61,7 +62,7 @@ class HealthView:
 
             def check() -> list[dict[str, Any]]:
                 for one in examine(loaded, root, measured=body.measured):
-                    rows.append({**row(one), "remedy": _remedy(one.todo)})
+                    rows.append({**row(one), "remedy": remedy_of(one.todo)})
                     progress.at(one.name, len(rows), result=list(rows))
                 return rows
 
@@ -101,11 +102,13 @@ class HealthView:
         return {"text": text.replace(home, "~") if home not in ("", "/") else text}
 
 
-def _remedy(todo: str) -> dict[str, Any] | None:
+def remedy_of(todo: str) -> dict[str, Any] | None:
     """Return what the panel can do about a check, None where that is the user's."""
     for command, title, post in _REMEDIES:
-        if f"`{command}" in todo:
-            return {"title": title, "post": post, "body": {"name": _default()}}
+        if (found := command.search(todo)) is not None:
+            said = {key: value or "" for key, value in found.groupdict().items()}
+            body = said if post == "models/use" else {"name": said.get("name") or _default()}
+            return {"title": title.format(**said), "post": post, "body": body}
     return None
 
 
@@ -115,5 +118,15 @@ def _default() -> str:
     return Catalog.load().default
 
 
-_REMEDIES = (("nearfield models pull`", "Fetch the default model", "models/pull"),)
+_NAME = r"(?P<name>[\w.-]+)"
+_REMEDIES = (
+    (re.compile(f"`nearfield models remove {_NAME}`"), "Remove {name}", "models/remove"),
+    (re.compile(f"`nearfield models pull {_NAME}`"), "Fetch {name}", "models/pull"),
+    (re.compile("`nearfield models pull`"), "Fetch the default model", "models/pull"),
+    (
+        re.compile("`nearfield models use (?P<role>[a-z]+) auto`"),
+        "Use the best model here for {role}",
+        "models/use",
+    ),
+)
 """Commands in the words of a check, and the action of the panel that does the same."""

@@ -13,6 +13,7 @@ from typing import Any
 import httpx
 import pytest
 
+from nearfield.catalog.models import Catalog
 from nearfield.config.schema import Chat
 from nearfield.errors import ConfigError
 from nearfield.features import local_only
@@ -21,6 +22,7 @@ from nearfield.features.chat.session import ChatSession, Exchange
 from nearfield.features.token import Token
 from nearfield.http.app import App
 from nearfield.http.wire import BadRequest
+from nearfield.panel.health import remedy_of
 from nearfield.panel.jobs import JobProgress, Jobs, PanelJob, in_thread
 from nearfield.panel.panel import Panel
 from nearfield.routing.consent import Consent
@@ -325,6 +327,39 @@ async def test_a_search_says_what_each_hit_is_scored_by(
 
 
 # --- jobs ----------------------------------------------------------------------------------------
+
+
+DEFAULT = Catalog.load({}).default
+
+
+@pytest.mark.parametrize(
+    ("todo", "does"),
+    [
+        ("", None),
+        ("Choose a smaller model: see `nearfield models recommend`.", None),
+        (
+            "Run `nearfield models pull`, or `nearfield providers add`.",
+            ("Fetch the default model", "models/pull", {"name": DEFAULT}),
+        ),
+        (
+            "Run `nearfield models pull own-1b`.",
+            ("Fetch own-1b", "models/pull", {"name": "own-1b"}),
+        ),
+        (
+            "Run `nearfield models remove own-1b`, then `nearfield models pull own-1b`.",
+            ("Remove own-1b", "models/remove", {"name": "own-1b"}),
+        ),
+        (
+            "Run `nearfield models use chat auto`, or name a model that is here.",
+            ("Use the best model here for chat", "models/use", {"role": "chat"}),
+        ),
+    ],
+)
+def test_the_words_of_a_check_say_what_the_panel_can_do(
+    todo: str, does: tuple[str, str, dict[str, str]] | None
+) -> None:
+    found = remedy_of(todo)
+    assert (None if found is None else (found["title"], found["post"], found["body"])) == does
 
 
 async def ended(jobs: Jobs, job: PanelJob) -> PanelJob:

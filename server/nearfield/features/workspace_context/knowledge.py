@@ -203,9 +203,10 @@ class Knowledge(Feature):
             self._opened_by[root] = config
             index.subscribe(lambda _: self._say())
             self._stop_telling[root] = self._scheduler.others.add(index.give_way)
-            await index.open(Path(root))
+            # Before it opens: opened again after a change of settings, it would read meanwhile.
             if root in self._paused or not self._activity.allows_idle_work():
                 index.pause()
+            await index.open(Path(root))
             for document in self._documents:
                 self._pass_on(document.snapshot)
             self._say_near()
