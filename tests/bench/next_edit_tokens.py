@@ -93,9 +93,11 @@ def edits(before: str, after: str) -> Iterator[Edit]:
 
 @dataclass(slots=True)
 class Totals:
-    """Prompt tokens, and those evaluated."""
+    """Prompt tokens, those evaluated, and the questions that share no more than their first tokens
+    with an earlier one."""
 
     questions: int = 0
+    anew: int = 0
     prompt: int = 0
     evaluated: int = 0
 
@@ -170,6 +172,7 @@ def count(
         sequence.whole = len(tokens)
         table.release(job)
         totals.questions += 1
+        totals.anew += not goes_on(shared, tokens)
         totals.prompt += len(tokens)
         totals.evaluated += len(tokens) - shared
 
@@ -200,7 +203,8 @@ def main() -> None:
         print(
             f"{form.value:14}{totals.questions:5} questions,"
             f" {totals.prompt / totals.questions:6.0f} tokens a prompt,"
-            f" {totals.evaluated / totals.questions:6.0f} evaluated: {share:.2f}"
+            f" {totals.evaluated / totals.questions:6.0f} evaluated: {share:.2f},"
+            f" {totals.anew / totals.questions:.2f} of the questions anew"
         )
     found = [rows for _, versions in chosen for rows in distances(versions)]
     for below in (5, 8, 10):

@@ -155,6 +155,30 @@ async def test_a_renaming_is_an_edit_a_rename_and_a_replacement(
         assert [one["kind"] for one in found if one["kind"] != "jump"] == []
 
 
+SHELF = """\
+class Shelf:
+    def put(self, name: str, count: int) -> None: ...
+
+
+class Deep(Shelf):
+    def put(self, name: str, count: int) -> None: ...
+"""
+
+
+async def test_a_changed_type_is_an_edit_and_no_renaming(
+    environ: dict[str, str], shop: Path
+) -> None:
+    async with connected(environ, shop) as client:
+        await client.begin()
+        shelf = await client.open("shelf.py", SHELF)
+        column = SHELF.split("\n")[1].index("int")
+        await client.change(shelf, 1, column, column + 3, "float")
+        (edit,) = await client.suggestions(shelf, line=1)
+        assert edit["kind"] == "edit"
+        assert edit["edits"][0]["newText"] == "float"
+        assert edit["edits"][0]["range"]["start"]["line"] == 5
+
+
 async def test_another_file_is_a_jump(environ: dict[str, str], shop: Path) -> None:
     async with connected(environ, shop) as client:
         await client.begin({"jump": {}})

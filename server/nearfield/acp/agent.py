@@ -334,7 +334,8 @@ class Agent:
         alike = [
             one for one in edits if (one.by, one.old, one.new) == ("tree", first.old, first.new)
         ]
-        if nes is None or first.by != "tree" or not first.old.isidentifier():
+        assert self._service is not None  # noqa: S101 - it has made the offers
+        if nes is None or not self._service.next_edits.renames(first.id):
             return found
         if nes.rename is not None:
             rename = NesRenameSuggestionVariant(

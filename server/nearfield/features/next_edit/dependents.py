@@ -6,7 +6,7 @@ what they become by what the burst reads now.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from nearfield.features.next_edit.annotations import (
@@ -33,6 +33,7 @@ from nearfield.features.next_edit.edit_history import (
     word_around,
 )
 from nearfield.features.next_edit.imported import ExportedName, exported
+from nearfield.features.next_edit.no_change import changes_nothing
 from nearfield.features.next_edit.parameters import (
     CallArguments,
     Parameter,
@@ -60,6 +61,7 @@ __all__ = [
     "foreign_edits",
     "may_matter",
     "names_of",
+    "renames",
 ]
 
 MAX_LOOKBACK_CHARS = 2000
@@ -135,6 +137,17 @@ def names_of(text: str, burst: EditGroup, group: Group) -> tuple[str, str] | Non
     return group.cause.uses.name, text[word.start : word.end]
 
 
+def renames(bursts: Iterable[EditGroup], edit_id: str) -> bool:
+    """Return whether an offer is the new name at another place of what one of `bursts` renamed."""
+    for burst in bursts:
+        for group in burst.groups or ():
+            if isinstance(group.cause, Renamed):
+                files = [file.sites for file in group.others or ()]
+                if any(site.id == edit_id for sites in (group.sites, *files) for site in sites):
+                    return True
+    return False
+
+
 def edits_of(now: Parsed, burst: EditGroup, group: Group) -> list[tuple[EditTarget, Edit]]:
     """Return the edits of the open sites of `group` in the text of `now`."""
     if isinstance(group.cause, Renamed):
@@ -202,11 +215,12 @@ def _replaced(
     parsed: Parsed, old: str, new: str, sites: Sequence[EditTarget]
 ) -> list[tuple[EditTarget, Edit]]:
     return [
-        (site, Edit(site.span, new))
+        (site, edit)
         for site in sites
         if site.open
         and parsed.text[site.span.start : site.span.end] == old
         and _is_leaf(parsed, site)
+        and not changes_nothing(parsed, edit := Edit(site.span, new))
     ]
 
 

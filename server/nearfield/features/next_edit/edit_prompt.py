@@ -49,18 +49,17 @@ MAX_CONTEXT_CHARS = 9_000
 """Characters of the file around the window in forms that write it there: 3,000 of Zed's 4,096
 tokens.
 """
-MAX_ABOVE_CHARS = 150 * BYTES_PER_TOKEN
-"""Of it above the window in suffix-prefix-middle forms, as in Zed's client: it comes after the
-changes and is evaluated at each question, while what is below comes first and is not."""
+MAX_ABOVE_CHARS = 75 * BYTES_PER_TOKEN
+"""Of it above the window in suffix-prefix-middle forms, half of what Zed's client shows around it:
+it comes after the changes and is evaluated at each question, while what is below comes first."""
 CHARS_PER_LINE = 40
 SECOND_LINES = 30
 """Of the excerpt around the cursor, where the first one is of another place."""
 KEPT_ABOVE, KEPT_BELOW = 2, 5
-"""Lines around the cursor's that a window or an excerpt must have to be kept; Sweep's local client
-shows no more."""
-GRID_LINES = 5
-"""The end of a window is a multiple of this away from the end of the text, where what is below the
-window begins the prompt: it stays the same while lines are written in the window."""
+"""Lines around the cursor's that an excerpt must have to be kept; Sweep's local client shows no
+more."""
+EDGE_ABOVE, EDGE_BELOW = 1, 3
+"""Lines around the cursor's that a window must have to be kept."""
 MAX_CUT_SHIFT = 5
 """Lines that the end of a block may move, up to one that begins a definition."""
 NO_EDITS = "NO_EDITS"
@@ -155,7 +154,8 @@ class FormSpec:
     """The prompt form of a family of models. `above` and `below` are the window's lines around the
     cursor's, at most `window_bytes` of them; `markers` are texts that a document must not hold. The
     prompt and the answer together hold the window `copies` times. `keeps_window`: a prompt begins
-    with the text beside the window, so that moving it costs the whole prompt."""
+    with the text below the window, so that moving it costs the whole prompt. A new window then has
+    at most `first_bytes`, and `pace` lines below for each above: one writes on in it, downwards."""
 
     write: Callable[[EditQuestion], EditPrompt]
     read: Callable[[EditQuestion, str], str | None]
@@ -165,6 +165,8 @@ class FormSpec:
     window_bytes: int = 1_000_000
     copies: int = 2
     keeps_window: bool = False
+    first_bytes: int = 1_000_000
+    pace: int = 1
 
 
 def render(form: EditForm, question: EditQuestion) -> EditPrompt | None:
@@ -190,32 +192,17 @@ def read_answer(form: EditForm, question: EditQuestion, answer: str) -> str | No
 def window_around(form: EditForm, text: str, cursor: int) -> Span:
     """Return the whole lines around `cursor` that a model of this form may rewrite."""
     row = FORMS[form]
+    most = min(row.first_bytes, row.window_bytes)
     start, end = line_start(text, cursor), line_end(text, cursor)
-    above, below, size = row.above, row.below, end - start
-    while above > 0 or below > 0:
-        grown = False
-        if below > 0 and end < len(text):
-            next_end = line_end(text, next_line(text, end))
-            if size + next_end - end <= row.window_bytes:
-                size, end, grown = size + next_end - end, next_end, True
-        if above > 0 and start > 0:
-            next_start = previous_line(text, start)
-            if size + start - next_start <= row.window_bytes:
-                size, start, grown = size + start - next_start, next_start, True
-        above, below = above - 1, below - 1
-        if not grown:
-            break
-    return Span(start, _on_grid(text, cursor, end) if row.keeps_window else end)
-
-
-def _on_grid(text: str, cursor: int, end: int) -> int:
-    """The end of a window moved up to `GRID_LINES`, if there is room below the cursor's line."""
-    surplus = -text.count("\n", end) % GRID_LINES
-    if text.count("\n", cursor, end) <= surplus:
-        return end
-    for _ in range(surplus):
-        end = text.rindex("\n", 0, end)
-    return end
+    above, below, size = row.above, row.below, -1
+    while size != (size := end - start):
+        for _ in range(min(row.pace, below)):
+            lower = line_end(text, next_line(text, end)) if end < len(text) else end
+            end = lower if lower - start <= most else end
+        upper = previous_line(text, start) if above > 0 and start > 0 else start
+        start = upper if end - upper <= most else start
+        above, below = above - 1, below - row.pace
+    return Span(start, end)
 
 
 def kept_window(text: str, cursor: int, above: int, below: int, most: int) -> Span | None:
@@ -224,8 +211,8 @@ def kept_window(text: str, cursor: int, above: int, below: int, most: int) -> Sp
     lines = text.split("\n")
     last = len(lines) - below
     row = text.count("\n", 0, cursor)
-    has_above = above == 0 or row - above >= KEPT_ABOVE
-    has_below = below == 0 or last - 1 - row >= KEPT_BELOW
+    has_above = above == 0 or row - above >= EDGE_ABOVE
+    has_below = below == 0 or last - 1 - row >= EDGE_BELOW
     if not (above <= row < last and has_above and has_below):
         return None
     start = sum(map(len, lines[:above])) + above
@@ -546,6 +533,8 @@ def _spm_form(
         below=40,
         window_bytes=350 * BYTES_PER_TOKEN,
         keeps_window=True,
+        first_bytes=300 * BYTES_PER_TOKEN,
+        pace=3,
     )
 
 

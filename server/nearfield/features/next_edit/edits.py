@@ -35,6 +35,7 @@ from nearfield.features.next_edit.dependents import (
     edits_of,
     may_matter,
     names_of,
+    renames,
 )
 from nearfield.features.next_edit.edit_history import (
     MAX_EDIT_CHARS,
@@ -191,6 +192,10 @@ class NextEdits(Feature):
             if any(_close(group, edit_id) for group in followed.series):
                 return True
         return self._others.dismiss(edit_id) or self._offers.dismiss(edit_id)
+
+    def renames(self, edit_id: str) -> bool:
+        """Return whether an offer is the new name at another place of what was renamed."""
+        return any(renames(followed.bursts, edit_id) for followed in self._followed.values())
 
     def settle_seconds(self, snapshot: Snapshot, offset: int) -> float:
         """Return the seconds that the cursor at `offset` must still rest before an offer."""

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from difflib import SequenceMatcher
 
 from nearfield.features.next_edit.edit_prompt import Hunk
+from nearfield.features.next_edit.no_change import gives_to_itself
 from nearfield.features.next_edit.project_names import new_calls
 from nearfield.syntax.definitions import name_of
 from nearfield.syntax.parser import Parsed
@@ -126,6 +127,8 @@ def judge(proposal: EditProposal) -> Judged:
             return Judged(None, (*reasons, Reason.SYNTAX))
         is_fine = is_fine or parsed.all_errors < proposal.parsed.all_errors
         put = Span(edit.span.start, edit.span.start + len(edit.text))
+        if gives_to_itself(parsed, put) and not gives_to_itself(proposal.parsed, edit.span):
+            return Judged(None, (*reasons, Reason.REPEATS))
         calls = new_calls(parsed, put, proposal.text, proposal.hunks)
     shared = None if known.explains(kept) or is_fine else known.shared(kept)
     if shared is not None and not shared:

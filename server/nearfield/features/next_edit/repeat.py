@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from nearfield.features.next_edit.calls import is_known
 from nearfield.features.next_edit.derive import LineChange, rewrite_of
 from nearfield.features.next_edit.edit_history import EditGroup, EditTarget
+from nearfield.features.next_edit.no_change import changes_nothing
 from nearfield.features.next_edit.rewrite import Rewrite
 from nearfield.features.next_edit.uses import named
 from nearfield.syntax.differences import changed_span
@@ -162,7 +163,9 @@ def least(at: int, old: str, new: str) -> Edit:
 
 
 def is_no_worse(now: Parsed, edit: Edit) -> bool:
-    """Return whether the text has no more errors with `edit` than without."""
+    """Return whether `edit` changes something, and the text has no more errors with it."""
+    if changes_nothing(now, edit):
+        return False
     after = now.edited(edit)
     return after is not None and after.all_errors <= now.all_errors
 

@@ -301,6 +301,28 @@ def test_the_second_excerpt_is_around_what_the_cursors_line_was() -> None:
     assert "row 1500" in now.excerpts[1].split("\n")
 
 
+def test_a_window_has_lines_around_an_empty_one_too() -> None:
+    text = "\n".join([*NUMBERS[:20], "", *NUMBERS[20:40]])
+    window = window_around(EditForm.SWEEP, text, text.index("row 20") - 1)
+    lines = text[window.start : window.end].split("\n")
+    assert (lines[0], lines[2], lines[-1]) == ("row 18", "", "row 24")
+
+
+@pytest.mark.parametrize("form", [EditForm.ZETA2, EditForm.ZETA2_1])
+def test_a_new_window_has_room_for_more_lines_and_most_of_it_below(form: EditForm) -> None:
+    text = "\n".join(f"{row:30}" for row in NUMBERS)
+    cursor = text.index("row 1000")
+    window = window_around(form, text, cursor)
+    above, below = text[window.start : cursor], text[cursor : window.end]
+    assert 2.5 < below.count("\n") / above.count("\n") < 3.5
+    # So many lines can be written in it before it has to be another one.
+    grown = text[:cursor] + "more\n" * 20 + text[cursor:]
+    rows = text.count("\n", 0, window.start), text.count("\n", window.end)
+    kept = kept_window(grown, cursor + 100, *rows, FORMS[form].window_bytes)
+    assert kept is not None
+    assert grown[kept.end :] == text[window.end :]
+
+
 def test_a_window_is_kept_while_the_cursor_is_inside_it() -> None:
     text = "\n".join(NUMBERS[:100])
     row_15 = text.index("row 15")
@@ -314,7 +336,7 @@ def test_a_window_is_kept_while_the_cursor_is_inside_it() -> None:
     assert again is not None
     assert grown[: again.start] == text[: window.start]
     assert grown[again.end :] == text[window.end :]
-    for row in (3, 11, 26, 60):
+    for row in (3, 10, 27, 60):
         assert kept_window(text, text.index(f"row {row}\n"), 10, 70, 1000) is None
     assert kept_window(text, row_15, 10, 70, 20) is None
     assert kept_window(text, 0, 0, 70, 1000) is not None

@@ -83,6 +83,8 @@ CALL = ("area(box)", "area(box.wide, box.high)")
         ("    size = area(box)\n", "", (Reason.DELETES,)),
         # It repeats the line above, or the one below.
         ('    print("size", size)\n', '    print("size", size)\n' * 2, (Reason.REPEATS,)),
+        # It gives something to itself.
+        ("size = area(box)", "box.size = box.size", (Reason.REPEATS,)),
         # It breaks the syntax.
         ("area(box)", "area(box.wide, box.high", (Reason.SYNTAX,)),
         # It is about something else.

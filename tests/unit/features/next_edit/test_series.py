@@ -62,6 +62,46 @@ def test_a_change_made_twice_is_offered_wherever_the_same_is_meant() -> None:
     assert typist.accept_all().count("paint(") == 4
 
 
+PLACES = {
+    "python": (
+        "def f(turns, left):\n    one = left\n    two = left\n    {three}\n    four = left\n",
+        "turns = left",
+    ),
+    "typescript": (
+        "function f(turns, left) {{\n  one = left;\n  two = left;\n  {three};\n"
+        "  four = left;\n}}\n",
+        "turns = left",
+    ),
+    "go": (
+        "package m\n\nfunc f(turns, left int) {{\n\tone = left\n\ttwo = left\n\t{three}\n"
+        "\tfour = left\n}}\n",
+        "turns = left",
+    ),
+    "rust": (
+        "fn f(turns: u8, left: u8) {{\n    one = left;\n    two = left;\n    {three};\n"
+        "    four = left;\n}}\n",
+        "turns = left",
+    ),
+}
+
+
+@pytest.mark.parametrize("language", PLACES)
+def test_nothing_is_given_to_itself(language: str) -> None:
+    code, three = PLACES[language]
+    typist = Typist(code.format(three=three), language)
+    replace(typist, "one = left", "one = turns")
+    replace(typist, "two = left", "two = turns")
+    assert [old for _, old, _ in shown(typist.offered(), typist.text)] == ["left"]
+    after = typist.accept_all()
+    assert "four = turns" in after
+    assert three in after
+    # Elsewhere it is another thing.
+    typist = Typist(code.format(three="other = left"), language)
+    replace(typist, "one = left", "one = turns")
+    replace(typist, "two = left", "two = turns")
+    assert typist.accept_all().count("= turns") == 4
+
+
 def test_a_series_ends_when_a_change_is_undone_or_dismissed() -> None:
     typist = Typist(CALLS)
     twice(typist, "render(", "paint(")
