@@ -11,7 +11,10 @@ import tomli_w
 from tests.e2e.test_cli import Shell
 from tests.repository import make_repository
 
-FILES = {"a.py": "def add(a, b):\n    return a + b\n", "b.py": "def double(a):\n    return 2 * a\n"}
+FILES = {
+    name: f"import math\n\n\ndef {verb}(a, b):\n    return a + b\n"
+    for name, verb in (("a.py", "add"), ("b.py", "join"))
+}
 
 
 def scripted(text: str) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import os
+import time
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
@@ -29,6 +30,8 @@ from nearfield.providers.address import is_loopback
 from nearfield.providers.base import Provider
 from nearfield.routing import keys
 from nearfield.syntax.differences import common_prefix
+
+LOAD_SECONDS = 600.0
 
 
 class HoleRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -166,6 +169,7 @@ async def _ready(
         return
     assert one.choice is not None  # noqa: S101 - a contender is one or the other
     async with loaded(config.engine, one.choice) as (engine, provider):
+        await engine.ready(time.monotonic() + LOAD_SECONDS)
         yield provider, lambda: engine.pid
 
 

@@ -69,14 +69,20 @@ def _is_shown(tree: Tree, path: str) -> bool:
 
 def _cut(path: str, language: Language, text: str, seed: int) -> Iterator[CodeHole]:
     lines = text.split("\n")
-    fit = [number for number, line in enumerate(lines) if _is_fit(line.strip(), language)]
+    # A model without a fill-in form needs some text before the hole.
+    top = next((number for number, line in enumerate(lines) if line.strip()), 0)
+    fit = [
+        number
+        for number, line in enumerate(lines)
+        if number > top and _is_fit(line.strip(), language)
+    ]
     fit.sort(key=lambda number: digest(f"{seed}\0{path}\0{lines[number]}"))
     for place, number in enumerate(fit[:HOLES_PER_FILE]):
         line = lines[number].rstrip()
         indent = len(line) - len(line.lstrip())
         # One at the beginning of its line, one a third into it.
         column = indent + (len(line) - indent) // 3 * (place % 2)
-        above = "\n".join(lines[:number]) + "\n" if number else ""
+        above = "\n".join(lines[:number]) + "\n"
         yield CodeHole(
             path=path,
             language=language.name,

@@ -11,7 +11,7 @@ from nearfield.errors import ConfigError
 from nearfield.features.holes import CodeHole
 from nearfield.features.own_holes import MAX_CHARS, cut_holes
 
-CODE = "def area(width, height):\n    # the product\n    return width * height\n"
+CODE = "\nimport math\ndef area(width, height):\n    # the product\n    return width * height\n"
 LONG = f"value = '{'x' * MAX_CHARS}'\n"
 
 
