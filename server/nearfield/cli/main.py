@@ -44,6 +44,7 @@ COMMANDS = {
     "consent": "nearfield.cli.consent:app",
     "audit": "nearfield.cli.audit:app",
     "stats": "nearfield.cli.stats:stats",
+    "trial": "nearfield.cli.trial:app",
 }
 """Each command, in the order of the help, and where it is."""
 

@@ -19,8 +19,8 @@ from nearfield.config.schema import EMBEDDED, Config, ProviderSettings
 from nearfield.errors import CatalogError, ConfigError, EngineMissing, NearfieldError, ProviderError
 from nearfield.network.setting import environ_of
 from nearfield.providers.absent import Absent
-from nearfield.providers.memory import ModelMemory, ModelState, Resident
-from nearfield.routing.router import STAND_INS, variants
+from nearfield.providers.memory import TRIAL, ModelMemory, ModelState, Resident
+from nearfield.routing.router import EMBEDDED_TRIAL, STAND_INS, variants
 from nearfield.types import EditForm, Priority, TokenTotals
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ EMBEDDED_EDIT = "embedded_edit"
 """The same with a model of its own for next edits."""
 LATER = {
     name: role
-    for one, role in ((EMBEDDED_CHAT, "chat"), (EMBEDDED_EDIT, "edit"))
+    for one, role in ((EMBEDDED_CHAT, "chat"), (EMBEDDED_EDIT, "edit"), (EMBEDDED_TRIAL, TRIAL))
     for name in (one, STAND_INS[one])
 }
 """Second models and their roles, which say to `providers.memory` which of them gives way."""
@@ -57,17 +57,18 @@ def providers(
     on_change: Callable[[], None] | None = None,
     note: Callable[[str], None] = log.warning,
     memory: ModelMemory | None = None,
+    challenger: str = "",
 ) -> dict[str, Provider]:
     """Return every provider of `config`, by the user's name for it; nothing is started or
     connected.
 
     May hash a model file, so call it off the event loop. `on_change` is called when the engine's
     state changes, `note` gets sentences for the user about settings that could not be followed.
-    Their models share `memory`, or one of their own.
+    Their models share `memory`, or one of their own. `challenger` is the second model of a trial.
     """
     builders: dict[str, Callable[[], Provider]] = {}
     if config.engine.enabled:
-        builders |= _own(config, on_change, note)
+        builders |= _own(config, on_change, note, challenger)
     for name, settings in variants(config).items():
         builders[name] = partial(_registered, name, settings, environ_of(config))
     built = {name: _or_absent(name, build, note) for name, build in builders.items()}
@@ -101,7 +102,7 @@ class BuiltProviders:
         """Return whether those of the settings `before` do not serve for `now`."""
         return self._given is None and _built_from(before) != _built_from(now)
 
-    async def build(self, config: Config) -> list[str]:
+    async def build(self, config: Config, challenger: str = "") -> list[str]:
         """Build those of `config`; the ones before are kept until `load`. Return sentences for the
         user about settings that could not be followed."""
         notes: list[str] = []
@@ -111,7 +112,7 @@ class BuiltProviders:
         else:
             self._memory = ModelMemory(config.engine.memory_limit_mb << 20)
             build = partial(providers, config, self._on_change, notes.append, self._memory)
-            self._built = await asyncio.to_thread(build)
+            self._built = await asyncio.to_thread(build, challenger=challenger)
         return notes
 
     async def load(self) -> None:
@@ -217,11 +218,14 @@ def _or_absent(name: str, build: Callable[[], Provider], note: Callable[[str], N
 
 
 def _own(
-    config: Config, on_change: Callable[[], None] | None, note: Callable[[str], None]
+    config: Config,
+    on_change: Callable[[], None] | None,
+    note: Callable[[str], None],
+    challenger: str = "",
 ) -> dict[str, Callable[[], Provider]]:
     """This machine's own engine: the embedded one, or llama.cpp's server where that is not
     installed."""
-    from nearfield.catalog.choice import choose
+    from nearfield.catalog.choice import choose, named
     from nearfield.catalog.models import Catalog
     from nearfield.engine.client import installed
     from nearfield.providers.managed import programs
@@ -230,6 +234,8 @@ def _own(
     catalog = cache(Catalog.load)
 
     def chosen(role: str) -> ModelChoice:
+        if role == TRIAL:
+            return named(challenger, catalog())
         return choose(role, config.models, catalog())
 
     second, third = _second_model(chosen), _has_edit_model(config, chosen, note)
@@ -239,6 +245,8 @@ def _own(
         parts[EMBEDDED_CHAT] = _EngineRole("chat", chats=True)
     if third:
         parts[EMBEDDED_EDIT] = _EngineRole("edit", edits=True)
+    if challenger:
+        parts[EMBEDDED_TRIAL] = _EngineRole(TRIAL)
     if installed() or not programs():
         return {
             name: partial(_embedded, name, part, config, chosen, on_change, note)
@@ -318,7 +326,7 @@ def _embedded(
         path=choice.path,
         template=fim_template(choice.fim),
         chat_template=chat_template(choice.chat),
-        infills=part.role == "complete",
+        infills=part.role in ("complete", TRIAL),
         chats=bool(choice.chat) and part.chats,
         edit_form=_edit_form(choice) if part.edits else EditForm.NONE,
         temperature=config.engine.temperature,

@@ -42,6 +42,8 @@ from nearfield.features.remote_choice import clouds
 from nearfield.features.review.reviewer import Reviewer
 from nearfield.features.status import ServiceState, ServiceStatus, StatusBoard
 from nearfield.features.trace import TraceLog
+from nearfield.features.trial_arms import TrialArms
+from nearfield.features.trial_follower import TrialFollower
 from nearfield.features.workspace_context.knowledge import Knowledge
 from nearfield.listeners import Listeners
 from nearfield.power import is_on_battery
@@ -110,7 +112,9 @@ class Service:
         self._board = StatusBoard()
         self._health = HealthWatch(self._board, self.activity, self._came_ready)
         self._providers = BuiltProviders(providers, self._health.poke)
-        recorder = Recorder(RecordStore())
+        records, arms = RecordStore(), TrialArms()
+        recorder = Recorder(records, arms.mark)
+        self._trial = TrialFollower(arms, records, lambda: self.status.state is ServiceState.READY)
         self._acceptance = Acceptance(documents, recorder.record, recorder.row_changed)
         self._knowledge = Knowledge(
             self.configs,
@@ -133,7 +137,7 @@ class Service:
         )
         self._completer = Completer(
             documents,
-            Questions(trees, self._knowledge.ready, self._knowledge.prepare),
+            Questions(trees, self._knowledge.ready, self._knowledge.prepare, arms),
             self.activity,
             scheduler,
             self.traces,
@@ -157,6 +161,7 @@ class Service:
         # In the order in which they are closed: first what would be lost, last what takes long.
         self.features = Features(
             self._prefill,
+            self._trial,
             self._completer,
             self._next_edits,
             self._acceptance,
@@ -223,6 +228,7 @@ class Service:
             run_task(self._health.run(), "watch the providers"),
             run_task(self._unload_idle(), "unload idle models"),
             run_task(self._watch_power(), "watch the battery"),
+            run_task(self._trial.run(self._build), "follow the trial"),
             run_task(self._knowledge.run(), "keep the indexes"),
         ]
 
@@ -456,7 +462,8 @@ class Service:
     async def _build(self) -> None:
         """Build the providers of `self.config` and go over to them."""
         async with self._building:
-            notes = await self._providers.build(self.config)
+            await self._trial.look()
+            notes = await self._providers.build(self.config, self._trial.challenger)
             # The health is not read until loading providers have begun: idle ones would count as
             # ready.
             self._health.use(None)

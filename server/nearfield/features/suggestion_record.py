@@ -24,7 +24,8 @@ class SuggestionRecord:
     `reason` says why nothing was shown. `chars` and `lines` are of the first suggestion. `saved`
     counts characters that were accepted instead of typed; `survived` is the share of these that
     is left half a minute later (0..1, None while unknown). `stages` are parts of `ms` by name, of a
-    next edit. `id` is assigned by the database.
+    next edit. `trial` says to which arm of which trial it belongs. `id` is assigned by the
+    database.
     """
 
     at: float
@@ -46,3 +47,4 @@ class SuggestionRecord:
     survived: float | None = None
     id: int | None = None
     stages: dict[str, float] = field(default_factory=dict[str, float])
+    trial: str = ""

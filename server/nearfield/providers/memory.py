@@ -24,7 +24,9 @@ LOOK_SECONDS = 0.1
 """Interval at which a model that is answering is looked at again."""
 WAIT_SECONDS = 600.0
 """The longest wait for a model that is answering: longer than a chat may take."""
-GIVING_WAY = ("chat", "edit", "complete")
+TRIAL = "trial"
+"""The second model of a trial, for which no other is unloaded."""
+GIVING_WAY = (TRIAL, "chat", "edit", "complete")
 """Roles in the order in which their models are unloaded. A chat is asked for by a click and may
 take a second longer to begin; a completion is wanted at every pause."""
 
@@ -121,7 +123,8 @@ class ModelMemory:
     async def admit(self, name: str) -> None:
         """Return once the model of the provider `name` may be loaded, and count it from then on.
 
-        Unloads others first. Raises `NotReady` when one of them answers for `WAIT_SECONDS`.
+        Unloads others first, though not for a trial. Raises `NotReady` when one of them answers
+        for `WAIT_SECONDS`, and for a trial's where there is no room.
         """
         one = self._lodgers[name]
         one.admitted = False
@@ -135,6 +138,9 @@ class ModelMemory:
 
     async def _make_room(self, one: _Lodger) -> None:
         while (others := self._others(one)) and (because := self._lack(one, others)):
+            if one.role == TRIAL:
+                one.why = f"{one.resident.model} is not loaded: {because}"
+                raise NotReady(one.why)
             for other in others:
                 if await other.resident.rest(0):
                     other.why = (

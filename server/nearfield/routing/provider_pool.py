@@ -41,10 +41,14 @@ from nearfield.types import ChatRequest, Delta, EditRequest, InfillRequest, Prio
 
 log = logging.getLogger(__name__)
 
+EMBEDDED_TRIAL = "embedded_trial"
+"""The embedded engine with the second model of a trial, which only that asks."""
+
 STAND_INS = {
     EMBEDDED: "llama_server",
     "embedded_chat": "llama_server_chat",
     "embedded_edit": "llama_server_edit",
+    EMBEDDED_TRIAL: "llama_server_trial",
 }
 """Replacements of providers where llama-cpp-python is not installed: a llama.cpp server that we
 start.
@@ -336,7 +340,8 @@ class ProviderPool:
 
     def _default_order(self) -> list[str]:
         # A variant ("NAME/MODEL") is there for the roles that name it.
-        plain = [name for name in self.providers if "/" not in name]
+        trial = (EMBEDDED_TRIAL, STAND_INS[EMBEDDED_TRIAL])
+        plain = [name for name in self.providers if "/" not in name and name not in trial]
         return sorted(plain, key=lambda name: name != EMBEDDED)
 
     def _said(self, names: list[str], context: RequestContext) -> dict[str, CloudStanding]:

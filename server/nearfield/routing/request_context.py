@@ -83,7 +83,8 @@ class RequestContext:
     asked first. `checks` judge a local answer, `ask` is called in the mode "ask". `diagnostics`
     counts the problems that a fix is about. `complex` overrides the estimate. `document` is the
     whole text that the request is about, "" if there is none. It is not sent, but a control token
-    in it counts as text in the answer too.
+    in it counts as text in the answer too. `only` names the provider that alone may answer, as a
+    trial decides, "" for none.
     """
 
     task: Task = Task.CHAT
@@ -95,3 +96,4 @@ class RequestContext:
     diagnostics: int = 0
     complex: bool | None = None
     document: str = field(default="", repr=False)
+    only: str = ""

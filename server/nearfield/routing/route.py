@@ -127,7 +127,7 @@ class Route:
         by_rules: bool = True,
     ) -> None:
         self._pool = pool
-        self._by_rules = by_rules
+        self._by_rules = by_rules and not context.only
         self._role = role
         self._request = request
         self._context = context
@@ -135,7 +135,7 @@ class Route:
         self._items = self._run()
         self._shown = ""
         self._held: _CandidateReply | None = None
-        names = pool.named(role)
+        names = [context.only] if context.only else pool.named(role)
         self._names: Sequence[str] = names
         self.provider: Provider | None = pool.providers[names[0]] if names else None
         self.failures: list[str] = []

@@ -26,7 +26,7 @@ from nearfield.routing.explain import RouteExplanation, explain
 from nearfield.routing.guard import Guard
 from nearfield.routing.pause import UserPause
 from nearfield.routing.plan import UNASKED, Use
-from nearfield.routing.provider_pool import STAND_INS, ProviderPool, variants
+from nearfield.routing.provider_pool import EMBEDDED_TRIAL, STAND_INS, ProviderPool, variants
 from nearfield.routing.request_context import Offer, RequestContext, Task
 from nearfield.routing.roles import RoleChoice, check_role, choose, usual_role
 from nearfield.routing.route import Restart, Route
@@ -35,6 +35,7 @@ from nearfield.routing.store import Store
 from nearfield.types import ChatRequest, EditForm, EditRequest, InfillRequest
 
 __all__ = [
+    "EMBEDDED_TRIAL",
     "STAND_INS",
     "Restart",
     "RoleStatus",

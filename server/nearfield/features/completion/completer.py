@@ -267,7 +267,7 @@ class Completer(Feature):
         if self._offers.accepted:
             accepted = self._offers.take(request.snapshot.root or "", Task.COMPLETE)
         metrics.included = included(expected.piece)
-        context = request_context(asked.cursor, accepted)
+        context = request_context(asked.cursor, accepted, scope.only)
         found = Generated(min_logprob=asked.min_logprob)
         try:
             await generate(found, scope.router, asked.request, context, asked.shaper)
@@ -452,7 +452,8 @@ class Completer(Feature):
             priority=Priority.PREFILL,
         )
         found = Generated()
-        await generate(found, router, infill, request_context(asked.cursor), asked.shaper)
+        context = request_context(asked.cursor, only=scope.only)
+        await generate(found, router, infill, context, asked.shaper)
         if found.watch.first is not None:
             document.sent(asked.plan(found.usage).sent)
         if found.ending is Ending.FAILED:

@@ -102,7 +102,8 @@ class Prefill(Feature):
         document.begun(plan.sent)
         request = prefill_request(plan, cursor, settings)
         try:
-            async with scope.router.infill(request, request_context(cursor)) as route:
+            context = request_context(cursor, only=scope.only)
+            async with scope.router.infill(request, context) as route:
                 async for _ in route:
                     pass
         except NearfieldError as error:

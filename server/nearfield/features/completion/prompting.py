@@ -383,9 +383,11 @@ def infill_request(
     )
 
 
-def request_context(cursor: Cursor, accepted: tuple[str, ...] = ()) -> RequestContext:
+def request_context(
+    cursor: Cursor, accepted: tuple[str, ...] = (), only: str = ""
+) -> RequestContext:
     """Return what routing must know: the file and workspace of the request. `accepted` names the
-    providers that the user has allowed for it once."""
+    providers that the user has allowed for it once, `only` the one that a trial chose."""
     snapshot = cursor.snapshot
     return RequestContext(
         task=Task.COMPLETE,
@@ -393,4 +395,5 @@ def request_context(cursor: Cursor, accepted: tuple[str, ...] = ()) -> RequestCo
         sources=(Source(snapshot.path or snapshot.uri),),
         accepted=accepted,
         document=snapshot.text,
+        only=only,
     )

@@ -30,6 +30,7 @@ from nearfield.features.completion.prompting import (
 )
 from nearfield.features.cursor import Cursor, DocumentTrees
 from nearfield.features.documents import Document
+from nearfield.features.trial_arms import TrialArms
 from nearfield.providers.base import Provider
 from nearfield.providers.estimate import CHARS_PER_TOKEN
 from nearfield.routing.request_context import Task
@@ -90,6 +91,8 @@ class RequestScope:
     settings: Completion
     providers: tuple[Provider, ...]
     can: Capabilities
+    only: str = ""
+    """The provider that a trial chose; "" where none did."""
 
     @property
     def is_local(self) -> bool:
@@ -103,14 +106,22 @@ class RequestScope:
 
 class Questions:
     """Factory of questions, by the settings and the provider's speed. `snippets` returns the ready
-    snippets of other files; `prepare` makes them ready, for manual requests. For one event loop.
+    snippets of other files; `prepare` makes them ready, for manual requests. `arms` chooses the
+    provider while a trial runs. For one event loop.
     """
 
-    def __init__(self, trees: DocumentTrees, snippets: SnippetsOf, prepare: Prepare) -> None:
+    def __init__(
+        self,
+        trees: DocumentTrees,
+        snippets: SnippetsOf,
+        prepare: Prepare,
+        arms: TrialArms | None = None,
+    ) -> None:
         self.rates = LearnedRates()
         self.cursor = trees.cursor
         self.snippets = snippets
         self._prepare = prepare
+        self._arms = arms or TrialArms()
         self._configs = FolderConfigs(Config())
 
     def configure(self, config: FolderConfigs) -> None:
@@ -124,8 +135,10 @@ class Questions:
     def scope(self, snapshot: Snapshot, settings: Completion, router: Router) -> RequestScope:
         """Return what holds for a request about `snapshot`."""
         found = router.candidates_for(Task.COMPLETE, snapshot.root or "")
+        only = self._arms.only(snapshot.uri, found)
+        found = (router.provider(only),) if only else found
         can = self.rates.fill_in(found[0].name, found[0].capabilities) if found else Capabilities()
-        return RequestScope(router, settings, found, can)
+        return RequestScope(router, settings, found, can, only)
 
     async def make(
         self, request: CompletionRequest, document: Document, scope: RequestScope, deadline: float

@@ -10,7 +10,7 @@ import asyncio
 import copy
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from nearfield.config.folders import FolderConfigs
 from nearfield.features.feature import Feature
@@ -35,9 +35,10 @@ DAY = 86_400.0
 
 
 class Recorder(Feature):
-    """Collects records and writes them; one event loop."""
+    """Collects records and writes them; one event loop. `mark` says to which trial one belongs."""
 
-    def __init__(self, store: RecordStore) -> None:
+    def __init__(self, store: RecordStore, mark: Callable[[Trace], str] = lambda trace: "") -> None:
+        self._mark = mark
         self._enabled = True
         self.write_seconds = WRITE_SECONDS
         self._store = store
@@ -73,6 +74,7 @@ class Recorder(Feature):
             generated=(usage.generated_tokens if usage else None) or 0,
             confidence=trace.mean_logprob,
             stages={name: round(ms, 1) for name, ms in trace.stages},
+            trial=self._mark(trace),
         )
         self.row_changed(row)
         return row

@@ -24,7 +24,7 @@ FILE = "suggestions.db"
 _NAMES = (
     *("id", "at", "method", "language", "situation", "provider", "model", "reason", "ms"),
     *("evaluated", "reused", "generated", "confidence", "chars", "lines", "taken", "saved"),
-    *("survived", "stages"),
+    *("survived", "stages", "trial"),
 )
 """The columns in table order."""
 
@@ -60,8 +60,8 @@ class RecordStore:
             for row in rows:
                 cursor = db.execute(
                     "INSERT OR REPLACE INTO suggestions VALUES"
-                    " (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                    (*(getattr(row, name) for name in _NAMES[:-1]), json.dumps(row.stages)),
+                    " (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                    [_column(row, name) for name in _NAMES],
                 )
                 ids.append(row.id or int(cursor.lastrowid or 0))
             if before is not None:
@@ -87,11 +87,19 @@ class RecordStore:
 
     def rows(self, since: float) -> list[SuggestionRecord]:
         """Return the records since then, oldest first; none if there is no file."""
+        return self._rows("at >= ?", since)
+
+    def rows_of_trial(self, trial: str) -> list[SuggestionRecord]:
+        """Return the records that belong to the trial of that id, oldest first."""
+        return self._rows("trial >= ? || ' ' AND trial < ?1 || '!'", trial)
+
+    def _rows(self, where: str, value: object) -> list[SuggestionRecord]:
         if not self.path.exists():
             return []
         with self.file.connected() as db:
             found = db.execute(
-                "SELECT * FROM suggestions WHERE at >= ? ORDER BY id", (since,)
+                f"SELECT * FROM suggestions WHERE {where} ORDER BY id",  # noqa: S608 - ours
+                (value,),
             ).fetchall()
         rows = [SuggestionRecord(**dict(zip(_NAMES, values, strict=True))) for values in found]
         for row in rows:
@@ -126,4 +134,14 @@ def m203_sums(db: sqlite3.Connection) -> None:
     sums_store.make_tables(db)
 
 
-MIGRATIONS: tuple[Migration, ...] = (m201_suggestions, m202_stages, m203_sums)
+def m204_trial(db: sqlite3.Connection) -> None:
+    """Add which arm of which trial a record belongs to."""
+    db.execute("ALTER TABLE suggestions ADD COLUMN trial TEXT NOT NULL DEFAULT ''")
+    db.execute("CREATE INDEX suggestions_trial ON suggestions (trial) WHERE trial != ''")
+
+
+def _column(row: SuggestionRecord, name: str) -> object:
+    return json.dumps(row.stages) if name == "stages" else getattr(row, name)
+
+
+MIGRATIONS: tuple[Migration, ...] = (m201_suggestions, m202_stages, m203_sums, m204_trial)
