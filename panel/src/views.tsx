@@ -7,6 +7,7 @@ import { NowView } from "./views/now";
 import { PrivacyView } from "./views/privacy";
 import { RoutingView } from "./views/routing";
 import { SuggestionsView } from "./views/suggestions";
+import { TrialView } from "./views/trial";
 
 export interface View {
   name: string;
@@ -19,6 +20,7 @@ export const VIEWS: readonly [View, ...View[]] = [
   { name: "models", title: "Models", shown: ModelsView },
   { name: "routing", title: "Routing", shown: RoutingView },
   { name: "suggestions", title: "Suggestions", shown: SuggestionsView },
+  { name: "trial", title: "Trial", shown: TrialView },
   { name: "index", title: "Index", shown: IndexView },
   { name: "privacy", title: "Privacy", shown: PrivacyView },
   { name: "chats", title: "Chats", shown: Chats },

@@ -317,6 +317,49 @@ export interface Suggestions {
   curve: { min_confidence: number; default: number; bins: Bin[] };
 }
 
+export interface TrialArm {
+  model: string;
+  /** As the settings name it. */
+  value: string;
+  document_days: number;
+  requests: number;
+  shown: number;
+  taken: number;
+  acceptance: number | null;
+  kept: number | null;
+  saved: number;
+  p50_ms: number | null;
+  p90_ms: number | null;
+  stand_ins: number;
+}
+
+/** The second model's share less the first's. */
+export interface Interval {
+  difference: number;
+  low: number;
+  high: number;
+}
+
+export interface Trial {
+  running: boolean;
+  started: number;
+  ended: number | null;
+  why: string;
+  days: number;
+  days_left: number;
+  words: string;
+  better: string;
+  arms: TrialArm[];
+  interval: Interval | null;
+}
+
+export interface Trials {
+  recording: boolean;
+  current: string;
+  others: string[];
+  trial: Trial | null;
+}
+
 export interface IndexFolder {
   root: string;
   where: string;

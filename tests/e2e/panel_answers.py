@@ -467,6 +467,40 @@ def log(name: str = "nearfield.engine", *, filled: bool = True) -> dict[str, Any
     return {"servers": [{"id": "4711-1", "client": "neovim", "lines": lines}] if filled else []}
 
 
+def trial(name: str = "qwen2.5-coder-0.5b", *, filled: bool) -> dict[str, Any]:
+    """A trial that runs, of a model with that name; or none, and no models for one."""
+    counts: dict[str, Any] = {
+        "document_days": 41,
+        "requests": 900,
+        "shown": 400,
+        "taken": 120,
+        "acceptance": 0.3,
+        "kept": 0.9,
+        "saved": 5400,
+        "p50_ms": 210.0,
+        "p90_ms": 640.0,
+        "stand_ins": 12,
+    }
+    if not filled:
+        return {"recording": True, "current": "", "others": [], "trial": None}
+    found = {
+        "running": True,
+        "started": AT,
+        "ended": None,
+        "why": "",
+        "days": 28,
+        "days_left": 17,
+        "words": f"Not enough to tell {name} apart yet (+4.1 points, 95 % interval -6.0 to +14.2).",
+        "better": "",
+        "arms": [
+            {**counts, "model": name, "value": name},
+            {**counts, "model": f"{name}-2", "value": f"{name}-2", "acceptance": 0.341},
+        ],
+        "interval": {"difference": 0.041, "low": -0.06, "high": 0.142},
+    }
+    return {"recording": True, "current": name, "others": [f"{name}-2"], "trial": found}
+
+
 def answers(name: str = "", *, filled: bool = True) -> dict[str, Any]:
     """What each path answers. `name` is put wherever another program or a repository names
     something."""
@@ -477,6 +511,7 @@ def answers(name: str = "", *, filled: bool = True) -> dict[str, Any]:
         "routing": routing(*given, filled=filled),
         "settings": settings(),
         "suggestions": suggestions(*given, filled=filled),
+        "trial": trial(*given, filled=filled),
         "index": index(*given, filled=filled),
         "privacy": privacy(*given, filled=filled),
         "chats": chats(*given, filled=filled),

@@ -14,7 +14,9 @@ from tests.e2e.process import PATIENCE_SECONDS
 
 ROOT = Path(__file__).parents[2]
 AXE = ROOT / "panel/node_modules/axe-core/axe.min.js"
-VIEWS = ("now", "models", "routing", "suggestions", "index", "privacy", "chats", "health")
+VIEWS = (
+    *("now", "models", "routing", "suggestions", "trial", "index", "privacy", "chats", "health"),
+)
 WIDE, NARROW = 1280, 390
 expect.set_options(timeout=PATIENCE_SECONDS * 1000)
 

@@ -18,6 +18,7 @@ from nearfield.features.chat.kept_chats import FOLDER as CHATS
 from nearfield.features.measured import FILE as MEASURED
 from nearfield.features.metrics.store import FILE as SUGGESTIONS
 from nearfield.features.token import Token
+from nearfield.features.trial import trial_file
 from nearfield.http import wire
 from nearfield.http.app import PathHandler
 from nearfield.http.exchange import HttpExchange
@@ -36,6 +37,7 @@ from nearfield.panel.routing import RoutingView
 from nearfield.panel.servers import Servers
 from nearfield.panel.settings import SettingsView
 from nearfield.panel.suggestions import SuggestionsView
+from nearfield.panel.trial import TrialView
 from nearfield.panel.view import BASE, PANEL, View, own, paths_of
 from nearfield.routing.store import FILE as LEDGER
 from nearfield.tasks import run_task, stop_task
@@ -56,6 +58,7 @@ def files_of_views() -> Mapping[str, Sequence[Path]]:
         "models": [config, user_catalogue_file(), data / MEASURED, models_dir()],
         "privacy": [config, *ledger],
         "suggestions": [data / SUGGESTIONS, data / f"{SUGGESTIONS}-wal"],
+        "trial": [config, trial_file(), data / SUGGESTIONS, data / f"{SUGGESTIONS}-wal"],
         "index": [config, cache_dir() / "index"],
         "chats": [data / CHATS],
     }
@@ -86,6 +89,7 @@ class Panel:
             RoutingView(servers),
             SettingsView(),
             self._suggestions,
+            TrialView(),
             IndexView(servers, self._jobs),
             PrivacyView(),
             self._chats,
