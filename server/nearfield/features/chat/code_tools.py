@@ -89,16 +89,7 @@ async def find_references(context: ToolContext, name: NameArgument, page: Page =
 @function(Access.READ, "getOutline")
 async def get_outline(context: ToolContext, path: FilePath, page: Page = 1) -> ToolOutcome:
     """List what a file defines: classes, functions, variables, each with its lines."""
-    folder = context.folder
-    found = await asyncio.to_thread(folder.inside, path)
-    places = await _known(context).defined_in(str(folder.root / found))
-    shown, rest = _on_page(places, page, LISTED)
-    parts: list[TurnPart] = []
-    for one in shown:
-        lines = f"lines {one.first + 1}-{one.last + 1}: "
-        what = f"{one.kind} {one.symbol}: {one.signature}"
-        parts += [TurnPart(lines), TurnPart(f"{what[:MATCH_CHARS]}\n", found)]
-    return _listed(context, parts, rest, f"No definition in {found} is known.")
+    return await outline_of(context, path, page)
 
 
 @function(Access.READ, "getDiagnostics")
@@ -111,6 +102,20 @@ async def get_diagnostics(context: ToolContext, path: FilePath) -> str:
         for row, one in context.diagnostics(found)[:PROBLEMS]
     ]
     return context.spend("\n".join(lines)) or f"No problem is known of {found}."
+
+
+async def outline_of(context: ToolContext, path: str, page: int = 1) -> ToolOutcome:
+    """Return the definitions of a file, a line each. Raises `ToolRefused`."""
+    folder = context.folder
+    found = await asyncio.to_thread(folder.inside, path)
+    places = await _known(context).defined_in(str(folder.root / found))
+    shown, rest = _on_page(places, page, LISTED)
+    parts: list[TurnPart] = []
+    for one in shown:
+        lines = f"lines {one.first + 1}-{one.last + 1}: "
+        what = f"{one.kind} {one.symbol}: {one.signature}"
+        parts += [TurnPart(lines), TurnPart(f"{what[:MATCH_CHARS]}\n", found)]
+    return _listed(context, parts, rest, f"No definition in {found} is known.")
 
 
 async def definition(context: ToolContext, name: str, page: int = 1) -> ToolOutcome:

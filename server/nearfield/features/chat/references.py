@@ -5,8 +5,9 @@ when old turns are summarised. `@file:"a b.py"` quotes a path with blanks, `@fil
 some lines. The user is told of a reference that cannot be found, and the message is sent without
 it. Files are read under the rules of the functions.
 
-A short file of the workspace that a message names by its path, without any `@`, is shown too, if
-the model could read it anyway: small models answer without looking. It is not pinned.
+A file of the workspace that a message names by its path, without any `@`, is shown too, if the
+model could read it anyway: small models answer without looking. Of a long one it is the beginning
+and the definitions. It is not pinned.
 """
 
 from __future__ import annotations
@@ -17,13 +18,13 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 
 from nearfield.errors import NearfieldError
-from nearfield.features.chat.code_tools import definition
+from nearfield.features.chat.code_tools import definition, outline_of
 from nearfield.features.chat.protocol import Ask, ToolOutcome, ToolRefused, TurnPart
 from nearfield.features.chat.tool_context import ToolContext
 from nearfield.features.excerpt import excerpt
 from nearfield.features.room import file_chars
 from nearfield.files.git_diff import file_diffs
-from nearfield.files.lines import line_number, split_lines
+from nearfield.files.lines import line_number, line_start, split_lines
 from nearfield.types import Snapshot, Span
 
 FILE_CHARS = 24_000
@@ -32,6 +33,8 @@ FOUND = 6
 FOUND_CHARS = 1_500
 MAX_REFERENCES = 20
 NAMED_CHARS = 6_000
+BEGINNING_CHARS = 1_500
+"""Characters that are shown of a longer file than `NAMED_CHARS`."""
 MAX_NAMED = 3
 
 _REFERENCE = re.compile(
@@ -110,19 +113,33 @@ async def expanded(
 
 
 async def _named(ask: Ask, context: ToolContext) -> list[TurnPart]:
-    """The short files that the message names by their paths."""
+    """Return the files that the message names by their paths."""
     said = _REFERENCE.sub("", ask.message)
     parts: list[TurnPart] = []
     for name in list(dict.fromkeys(_PATH.findall(said)))[:MAX_NAMED]:
         try:
             path, text = await context.read(name)
-            if not text.strip() or len(text) > NAMED_CHARS:
+            if len(text) > NAMED_CHARS:
+                parts += await _beginning(context, path, text)
+                continue
+            if not text.strip():
                 continue
             context.spend(text)
         except NearfieldError:
             continue  # no file, or none that may be read: the model learns that if it asks
         body = TurnPart(text, path, Span(0, len(text)))
         parts += [TurnPart(f"\n\n{path}:\n```\n"), body, TurnPart("\n```")]
+    return parts
+
+
+async def _beginning(context: ToolContext, path: str, text: str) -> list[TurnPart]:
+    """Return the first lines of a long file, and its definitions where the index knows them."""
+    begins = text[: line_start(text, BEGINNING_CHARS) or BEGINNING_CHARS]
+    shown = TurnPart(context.spend(begins), path, Span(0, len(begins)))
+    parts = [TurnPart(f"\n\n{path} begins:\n```\n"), shown, TurnPart("\n```")]
+    if context.knowledge is not None:
+        found = await outline_of(context, path)
+        parts += [TurnPart(f"\n{path} defines:\n"), *found.parts]
     return parts
 
 

@@ -54,7 +54,7 @@ class Known:
         return await self.definitions(text, limit=limit)
 
     async def defined_in(self, path: str) -> tuple[SymbolLocation, ...]:
-        return ()
+        return await self.definitions("price")
 
     async def references(
         self, name: str, snapshot: Snapshot | None = None, *, limit: int = 200
@@ -118,6 +118,21 @@ async def test_a_file_that_is_named_is_shown(case: str, reads: bool, talk: Start
         assert f"user: {message}\n\n{expected}" in t.told()
     else:
         assert t.told().endswith(f"user: {message}")
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("is_indexed", [True, False])
+async def test_of_a_long_file_the_beginning_and_the_definitions_are_shown(
+    is_indexed: bool, talk: StartTalk
+) -> None:
+    t = talk({"text": "ok"})
+    (t.root / "src/long.py").write_text('"""Prices."""\n' + "x = 1\n" * 2_000)
+    if is_indexed:
+        t.chat._knowledge = lambda: Known(t.root)  # pyright: ignore[reportPrivateUsage] - stands for an index
+    await t.say("Summarise src/long.py")
+    assert 'src/long.py begins:\n```\n"""Prices."""\n' in t.told()
+    assert t.told().count("x = 1") < 300
+    assert ("src/long.py defines:\nlines " in t.told()) is is_indexed
 
 
 MISSING: dict[str, tuple[str, str]] = {
