@@ -129,6 +129,11 @@ class EditGroup:
         """Return whether some of its sites were changed already."""
         return any(not site.open for group in self.groups or () for site in group.sites)
 
+    def is_undone(self, text: str) -> bool:
+        """Return whether `text` has at this place what was there before."""
+        was, now = self.was, self.now
+        return self.before[was.start : was.end] == text[now.start : now.end]
+
     def touches(self, edit: Edit) -> bool:
         """Return whether `edit` is at this place, or at its very end."""
         return edit.span.start <= self.now.end and self.now.start <= edit.span.end
@@ -177,23 +182,28 @@ class Followed:
         else:
             before = self.text
             for edit in edits:
-                self._edit(before, edit, at)
-                before = before[: edit.span.start] + edit.text + before[edit.span.end :]
+                before = self._edit(before, edit, at)
         self.text, self.version = text, version
 
-    def _edit(self, before: str, edit: Edit, at: float) -> None:
+    def _edit(self, before: str, edit: Edit, at: float) -> str:
+        """Follow one edit of `before`, and return the text after it. What is undone is forgotten:
+        the same place may be changed otherwise then."""
         self.last = edit.span.start + len(edit.text)
         small = len(edit.text) <= MAX_EDIT_CHARS and "\n" not in edit.text
         small = small and "\n" not in before[edit.span.start : edit.span.end]
+        after = before[: edit.span.start] + edit.text + before[edit.span.end :]
         followed = [site.follow(edit) for group in self.series for site in group.sites]
-        at_site, begun = any(followed), False
+        at_site, begun, undone = any(followed), False, False
         for burst in self.bursts:
             at_site = burst.record(edit) or at_site
             here = burst.holds(edit) or (burst is self.bursts[-1] and burst.touches(edit))
             if small and here and not _ends(burst, before, edit):
                 burst.extend(edit, at)
+                # With it goes what was begun at the same place meanwhile.
+                undone = undone or burst.is_undone(after)
+                burst.lost = burst.lost or undone
                 # What was accepted fits what this read until now, and has to go on from there.
-                begun = begun or not burst.is_partly_done
+                begun = begun or undone or not burst.is_partly_done
             else:
                 moved = follow(burst.now, edit)
                 burst.now, burst.lost = moved or burst.now, burst.lost or moved is None
@@ -201,6 +211,7 @@ class Followed:
             now = Span(edit.span.start, edit.span.start + len(edit.text))
             self.bursts.append(EditGroup(before, edit.span, now, at, [edit]))
         self.bursts = [one for one in self.bursts if not one.lost][-MAX_BURSTS:]
+        return after
 
 
 def follow(span: Span, edit: Edit) -> Span | None:

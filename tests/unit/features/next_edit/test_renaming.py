@@ -60,6 +60,23 @@ def test_writing_the_old_name_again_is_no_rename(
     assert found == expected
 
 
+def test_a_renaming_that_was_undone_may_become_another_one() -> None:
+    typist = Typist(PYTHON)
+    typist.retype("text", "word")
+    (first, *_) = typist.offered()
+    assert typist.edits.dismiss(first.id)
+    assert typist.offered() == ()
+    typist.retype("word", "text")
+    assert typist.offered() == ()
+    # The one that was dismissed stays away.
+    typist.retype("text", "word")
+    assert typist.offered() == ()
+    typist.retype("word", "text")
+    typist.retype("text", "line")
+    found = shown(typist.offered(), typist.text)
+    assert found == [(2, "text", "line"), (4, "text", "line")]
+
+
 def test_the_same_name_in_another_function_is_another() -> None:
     typist = Typist(PYTHON)
     typist.retype("names", "words", 0)
