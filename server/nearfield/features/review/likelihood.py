@@ -13,6 +13,7 @@ import re
 from collections.abc import Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import Any
 
 from nearfield.features.review.findings import Severity
@@ -179,7 +180,7 @@ def _suspects(reading: _CodeReading, piece: ReviewPiece, parsed: Parsed | None) 
         other = next(others, None)
         if other is None or other[1] - one.logprob < MIN_GAIN or row not in judged:
             continue
-        if not _is_prose(parsed, start + blank):
+        if not _is_prose(parsed, start + blank) and not _is_declared(parsed, start + blank):
             found.append(_Suspect(start, other[0], other[1] - one.logprob, row))
     return sorted(found, key=lambda one: -one.gain)
 
@@ -202,6 +203,17 @@ def _is_prose(parsed: Parsed, offset: int) -> bool:
             return False
         if _PROSE.search(node.type):
             return True
+    return False
+
+
+def _is_declared(parsed: Parsed, offset: int) -> bool:
+    """Return whether the text at `offset` is in the signature of a function or a class: its names
+    cannot be wrong, only others than the model would choose. Default values are code."""
+    for inner, outer in pairwise(reversed(parsed.path_to(offset))):
+        if outer.child_by_field_name("value") == inner:
+            return False
+        if outer.type in parsed.language.scopes:
+            return outer.child_by_field_name("body") not in (None, inner)
     return False
 
 

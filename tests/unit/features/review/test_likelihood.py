@@ -146,6 +146,23 @@ async def test_another_name_is_no_finding_where_the_lines_below_use_it() -> None
 
 
 @pytest.mark.asyncio
+@pytest.mark.parametrize("name", ["mean", "values"])
+async def test_names_in_a_signature_are_not_judged(name: str) -> None:
+    wrong = RIGHT.replace(name, "other", 1)
+    model = KnowsLines()
+    assert await review(wrong, model) == []
+    assert not any(isinstance(one, EditRequest) for one in model.asked)
+
+
+@pytest.mark.asyncio
+async def test_a_default_value_is_judged() -> None:
+    known = RIGHT.replace("(values)", "(values, start=0)", 1)
+    [(row, said, _)] = await review(known.replace("=0", "=values", 1), KnowsLines(known))
+    assert row == 0
+    assert "`values` is unlikely" in said
+
+
+@pytest.mark.asyncio
 async def test_a_comment_that_the_model_would_write_is_no_finding() -> None:
     assert await review(RIGHT.replace("    # the sum of all\n", "")) == []
 
