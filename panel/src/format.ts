@@ -23,7 +23,7 @@ export function counted(value: Value, one: string, many = `${one}s`): string {
 /** 531 MB; decimal units, as hubs and disks are labelled. */
 export function bytes(value: Value): string {
   if (!known(value)) return NONE;
-  if (value < 1000) return `${value} B`;
+  if (value < 1000) return `${value}\u00a0B`;
   const units = ["kB", "MB", "GB", "TB"];
   let size = value;
   let unit = "B";
@@ -32,7 +32,7 @@ export function bytes(value: Value): string {
     size /= 1000;
     unit = next;
   }
-  return `${size < 10 ? size.toFixed(1) : size.toFixed(0)} ${unit}`;
+  return `${size < 10 ? size.toFixed(1) : size.toFixed(0)}\u00a0${unit}`;
 }
 
 /** 85 ms, 1.4 s, 3 min 20 s */
@@ -62,7 +62,7 @@ function pair(large: number, unit: string, small: number, smaller: string): stri
 export function share(value: Value): string {
   if (!known(value)) return NONE;
   const percent = value * 100;
-  return `${percent > 0 && percent < 10 ? percent.toFixed(1) : percent.toFixed(0)} %`;
+  return `${percent > 0 && percent < 10 ? percent.toFixed(1) : percent.toFixed(0)}\u00a0%`;
 }
 
 /** 41.3 tokens/s */

@@ -14,10 +14,15 @@ import type { Privacy } from "../wire";
 export function Money({ of }: { of: Privacy }): JSX.Element {
   const { spend, budget } = of;
   const days = useMemo(() => drawing(spend.days), [spend.days]);
-  const limit = (soft: number | undefined, hard: number | undefined): string =>
-    [soft ? `soft limit ${dollars(soft)}` : "", hard ? `hard limit ${dollars(hard)}` : ""]
+  const limit = (soft: number | undefined, hard: number | undefined, open: number): string =>
+    [
+      soft ? `soft limit ${dollars(soft)}` : "",
+      hard ? `hard limit ${dollars(hard)}` : "",
+      soft || hard ? "" : "no limit",
+      open > 0 ? `without ${counted(open, "request")} of unknown price` : "",
+    ]
       .filter(Boolean)
-      .join(", ") || "no limit";
+      .join(", ");
   return (
     <Section title="Money">
       <Figures
@@ -25,12 +30,12 @@ export function Money({ of }: { of: Privacy }): JSX.Element {
           {
             title: "Today",
             value: dollars(spend.today),
-            note: limit(budget.daily_soft, budget.daily_hard) + unknown(spend.today_unknown),
+            note: limit(budget.daily_soft, budget.daily_hard, spend.today_unknown),
           },
           {
             title: "This month",
             value: dollars(spend.month),
-            note: limit(budget.monthly_soft, budget.monthly_hard) + unknown(spend.month_unknown),
+            note: limit(budget.monthly_soft, budget.monthly_hard, spend.month_unknown),
           },
           {
             title: "Saved by local answers",
