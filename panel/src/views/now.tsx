@@ -176,12 +176,12 @@ function Speeds({ server }: { server: Server }): JSX.Element {
           value: loaded.length > 0 ? bytes(sum(loaded)) : "nothing",
           note: counted(loaded.length, "model"),
         },
+        { title: "Tokens evaluated", value: count(evaluated) },
         {
-          title: "Tokens evaluated",
-          value: count(evaluated),
+          title: "Tokens reused",
+          value: count(reused),
           note: reusedShare(evaluated, reused),
         },
-        { title: "Tokens reused", value: count(reused) },
         { title: "Tokens generated", value: count(generated) },
       ]}
     />
