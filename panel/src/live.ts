@@ -94,12 +94,20 @@ async function readEvents(response: Response, each: (event: ServerEvent) => void
   }
 }
 
-/** Open the connection and keep it, for as long as the page is shown and the token is taken. */
+let connects = 0;
+let following: AbortController | undefined;
+
+/** Open the connection and keep it, for as long as the page is shown and the token is taken. One
+ * that is there already is ended. */
 export async function connect(opening: Opening): Promise<void> {
+  const number = (connects += 1);
+  const ended = (): boolean => number !== connects || connection.peek() === "refused";
+  connection.value = "connecting";
+  following?.abort();
   api = new Api("api/", await tokenOf(opening));
-  for (let attempt = 0; connection.peek() !== "refused"; attempt += 1) {
+  for (let attempt = 0; !ended(); attempt += 1) {
     const wasLive = await follow();
-    if (connection.peek() === "refused") return;
+    if (ended()) return;
     if (wasLive) attempt = 0;
     await lost(attempt);
   }
@@ -159,6 +167,7 @@ async function tokenOf(opening: Opening): Promise<string> {
 /** Read the event stream until it ends; returns whether anything came. */
 async function follow(): Promise<boolean> {
   const stop = new AbortController();
+  following = stop;
   let heard = false;
   let timer = 0;
   const listen = (): void => {

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, expect
+from pytest_httpserver import HTTPServer
 from tests.e2e.panel_answers import AT, HOSTILE, answers
 from tests.e2e.panel_browser import NARROW, VIEWS, WIDE, Panel, opened
 from tests.e2e.panel_server import PAGE, TOKEN, FakeServer, fake_server
@@ -93,6 +94,33 @@ def test_a_code_is_exchanged_for_the_token_and_the_view_stays(
         panel.connected()
         expect(panel.page).to_have_url(f"{server.address}#models")
         expect(panel.page.get_by_role("heading", level=1)).to_have_text("Models")
+        for view in VIEWS:
+            panel.show(view)
+        assert len(server.streams) == 1, "another view is no other connection"
+
+
+def test_a_tab_of_an_editor_has_the_page_in_a_frame(
+    browser: Browser, server: FakeServer, httpserver: HTTPServer
+) -> None:
+    """As `editors/vscode/src/panel.ts` makes it: on another site, so perhaps without storage."""
+    server.answers["health/report"] = {"text": "a report"}
+    frame = f'<iframe allow="clipboard-write" src="{server.address}#token={TOKEN}"></iframe>'
+    style = "<style>iframe { width: 1200px; height: 800px }</style>"
+    httpserver.expect_request("/").respond_with_data(style + frame, content_type="text/html")
+    context = browser.new_context()
+    page = context.new_page()
+    page.goto(httpserver.url_for("/"))
+    inner = page.frame_locator("iframe")
+    expect(inner.locator(".dot.good")).to_be_visible()
+    for view in (*VIEWS, "health"):
+        inner.get_by_role("link", name=view.capitalize(), exact=True).click()
+        expect(inner.get_by_role("heading", level=1)).to_have_text(view.capitalize())
+        expect(inner.get_by_text("no access token")).to_have_count(0)
+    inner.get_by_role("button", name="Make the report").click()
+    inner.get_by_role("button", name="Copy", exact=True).click()
+    expect(inner.get_by_text("Copied.")).to_be_visible()
+    assert len(server.streams) == 1
+    context.close()
 
 
 @pytest.mark.parametrize("fragment", ["", "#token=wrong", "#code=used"])

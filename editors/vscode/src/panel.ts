@@ -71,7 +71,7 @@ function page(address: string, fragment: string): string {
   return `<!doctype html><html lang="en"><head><meta charset="utf-8">
 <meta http-equiv="Content-Security-Policy" content="${policy}">
 <meta name="referrer" content="no-referrer"><title>Nearfield</title><style>${style}</style></head>
-<body><iframe title="Nearfield's control panel" src="${source}"></iframe></body></html>`;
+<body><iframe title="Nearfield's control panel" allow="clipboard-write" src="${source}"></iframe></body></html>`;
 }
 
 function escaped(text: string): string {
