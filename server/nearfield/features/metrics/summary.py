@@ -6,7 +6,13 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from nearfield.features.metrics.sums_store import BIN_WIDTH, CLASS_WIDTH, Row, SuggestionSums
+from nearfield.features.metrics.sums_store import (
+    BIN_WIDTH,
+    CLASS_WIDTH,
+    DayCount,
+    Row,
+    SuggestionSums,
+)
 from nearfield.types import GIVEN_UP, Situation
 
 
@@ -100,13 +106,13 @@ class ConfidenceBin:
 
 def next_edit_summary(sums: SuggestionSums) -> NextEditStatistics:
     """Return what the sums say about next edits."""
-    rows = [row for row in sums.counts if row[4]]
+    rows = [row for row in sums.counts if row.next_edit]
     stages = _percentiles(sums.stages, (50, 90, 99))
     answered = {stage: count for stage, count, _ in stages}
     in_order = sorted(stages, key=lambda one: _STAGES.index(one[0]) if one[0] in _STAGES else -1)
     return NextEditStatistics(
-        questions=round(sum(row[5] for row in rows)),
-        offered=round(sum(row[6] for row in rows)),
+        questions=round(sum(row.questions for row in rows)),
+        offered=round(sum(row.unreasoned for row in rows)),
         answered=answered.get("total", 0),
         silent=_reasons(sums, next_edit=True),
         stages=tuple(StageLatency(stage, *values) for stage, _, values in in_order),
@@ -115,9 +121,8 @@ def next_edit_summary(sums: SuggestionSums) -> NextEditStatistics:
 
 def summary(sums: SuggestionSums) -> CompletionStatistics:
     """Return what the sums say about completions."""
-    rows = [row for row in sums.counts if not row[4]]
+    rows = [row for row in sums.counts if not row.next_edit]
     whole = _part("", rows)
-    evaluated, reused, generated = (round(sum(row[at] for row in rows)) for at in (13, 14, 15))
     given_up = {str(reason) for reason in GIVEN_UP}
     silent = _reasons(sums, next_edit=False)
     order = [str(situation) for situation in Situation]
@@ -133,9 +138,9 @@ def summary(sums: SuggestionSums) -> CompletionStatistics:
         saved=whole.saved,
         survived=whole.survived,
         silent={reason: count for reason, count in silent.items() if reason not in given_up},
-        evaluated=evaluated,
-        reused=reused,
-        generated=generated,
+        evaluated=round(sum(row.evaluated for row in rows)),
+        reused=round(sum(row.reused for row in rows)),
+        generated=round(sum(row.generated for row in rows)),
         latency=tuple(
             Latency(name, times[name][0], *times[name][1]) for name in order if name in times
         ),
@@ -144,11 +149,10 @@ def summary(sums: SuggestionSums) -> CompletionStatistics:
 
 def parts(sums: SuggestionSums, by: str) -> list[SuggestionPart]:
     """Return the completions of each "day", "language", "situation" or "model"."""
-    at = ("day", "language", "situation", "model").index(by)
-    found: defaultdict[str, list[Row]] = defaultdict(list)
+    found: defaultdict[str, list[DayCount]] = defaultdict(list)
     for row in sums.counts:
-        if not row[4]:
-            found[str(row[at] or "")].append(row)
+        if not row.next_edit:
+            found[str(getattr(row, by) or "")].append(row)
     return [_part(key, found[key]) for key in sorted(found)]
 
 
@@ -162,19 +166,18 @@ def curve(sums: SuggestionSums) -> list[ConfidenceBin]:
     ]
 
 
-def _part(key: str, rows: Sequence[Row]) -> SuggestionPart:
-    questions, _, offered, accepted, partly, saved, looked_at, remained = (
-        sum(row[at] for row in rows) for at in range(5, 13)
-    )
+def _part(key: str, rows: Sequence[DayCount]) -> SuggestionPart:
+    offered, accepted = sum(row.offered for row in rows), sum(row.accepted for row in rows)
+    partly, looked_at = sum(row.partly for row in rows), sum(row.looked_at for row in rows)
     return SuggestionPart(
         key=key,
-        questions=round(questions),
+        questions=round(sum(row.questions for row in rows)),
         offered=round(offered),
         accepted=round(accepted),
         partly=round(partly),
         acceptance=(accepted + partly) / offered if offered else None,
-        saved=round(saved),
-        survived=remained / looked_at if looked_at else None,
+        saved=round(sum(row.saved for row in rows)),
+        survived=sum(row.remained for row in rows) / looked_at if looked_at else None,
     )
 
 

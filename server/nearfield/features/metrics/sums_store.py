@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import sqlite3
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from nearfield.types import GIVEN_UP, Reason, Surface
 
@@ -34,15 +34,36 @@ _TAKEN = "chars > 0 AND taken IN ('accepted', 'partial')"
 _CLASS = "class_of(ms)"
 _BIN = "bin_of(confidence)"
 
+
+class DayCount(NamedTuple):
+    """The records of a day in one language and situation, by one model, summed. `next_edit`: they
+    are of next edits. `unreasoned` counts those with no reason for silence, `saved`, `looked_at`
+    and `remained` characters, the last three tokens."""
+
+    day: str
+    language: str
+    situation: str
+    model: str
+    next_edit: bool
+    questions: float
+    unreasoned: float
+    offered: float
+    accepted: float
+    partly: float
+    saved: float
+    looked_at: float
+    remained: float
+    evaluated: float
+    reused: float
+    generated: float
+
+
 # For each table its columns that name a sum, those that are summed, and what both are of a record.
 _TABLES: tuple[tuple[str, tuple[str, ...], tuple[str, ...], str], ...] = (
     (
         "day_counts",
-        ("day", "language", "situation", "model", "next_edit"),
-        (
-            *("questions", "unreasoned", "offered", "accepted", "partly", "saved", "looked_at"),
-            *("remained", "evaluated", "reused", "generated"),
-        ),
+        DayCount._fields[:5],
+        DayCount._fields[5:],
         f"SELECT {_DAY}, coalesce(language, ''), coalesce(situation, ''), coalesce(model, ''),"
         f" {_NEXT_EDIT}, count(*), sum(reason = ''),"
         f" sum({_OFFERED}), sum(chars > 0 AND taken = 'accepted'),"
@@ -91,12 +112,11 @@ Row = tuple[Any, ...]
 class SuggestionSums:
     """The sums since a day, one row a combination; `behind` records are not counted yet.
 
-    `counts` are (day, language, situation, model, whether of next edits), then the sums that
-    `_TABLES` names. `reasons` are (whether of next edits, reason, count). `times` and `stages` are
+    `reasons` are (whether of next edits, reason, count). `times` and `stages` are
     (name, class, count), `confidences` (bin, offered, taken, saved, hidden).
     """
 
-    counts: list[Row]
+    counts: list[DayCount]
     reasons: list[Row]
     times: list[Row]
     stages: list[Row]
@@ -158,7 +178,9 @@ def sums_since(db: sqlite3.Connection, since: float) -> SuggestionSums:
         _summed(db, table, names, sums, select, values) for table, names, sums, select in _TABLES
     )
     behind = max(0, last - values["upto"])
-    return SuggestionSums(counts, reasons, times, stages, confidences, behind)
+    return SuggestionSums(
+        [*map(DayCount._make, counts)], reasons, times, stages, confidences, behind
+    )
 
 
 def _summed(
