@@ -132,6 +132,8 @@ export interface Model {
   installed: boolean;
   used_for: string[];
   problem: string | null;
+  /** The file of the LoRA adapter that changes it, "" without one. */
+  adapter: string;
   hub_only: boolean;
   mirrored: boolean;
   partial: { done: number; total: number | null } | null;

@@ -19,7 +19,7 @@ import numpy as np
 WIDTH, HEADS, HEAD, FEED, LAYERS, CONTEXT = 32, 2, 16, 64, 2, 512
 STATE = 16
 SEED = 7
-INT32, STRING, ARRAY = 5, 8, 9
+INT32, FLOAT, STRING, ARRAY = 5, 6, 8, 9
 SCALARS = {0: 1, 1: 1, 2: 2, 3: 2, 4: 4, 5: 4, 6: 4, 7: 1, 10: 8, 11: 8, 12: 8}
 FLOAT32, FLOAT16 = 0, 1
 ALIGNMENT = 32
@@ -80,16 +80,49 @@ def write_model(family: Family, vocabulary: Path, target: Path) -> None:
     }
     pairs = [*(_pair(key, value) for key, value in written.items()), *pairs]
     random = np.random.default_rng(SEED)
+    tensors = {name: _weights(random, name, shape) for name, shape in shapes.items()}
+    _write(target, pairs, tensors)
+
+
+def write_adapter(
+    target: Path,
+    architecture: str,
+    changed: dict[str, tuple[int, int]],
+    rank: int = 4,
+    size: float = 0.5,
+    kind: str = "adapter",
+) -> None:
+    """Write a LoRA adapter of random weights. `changed` has the shapes of the model's tensors, the
+    row's length first."""
+    about: dict[str, Any] = {
+        "general.type": kind,
+        "general.architecture": architecture,
+        "adapter.type": "lora",
+    }
+    written = [_pair(key, value) for key, value in about.items()]
+    random = np.random.default_rng(SEED)
+    tensors: dict[str, np.ndarray] = {}
+    for name, (columns, rows) in changed.items():
+        for part, shape in ((".lora_a", (rank, columns)), (".lora_b", (rows, rank))):
+            tensors[name + part] = random.standard_normal(shape, dtype=np.float32) * size
+    _write(target, [*written, _float_pair("adapter.lora.alpha", float(rank))], tensors)
+
+
+def _float_pair(key: str, value: float) -> bytes:
+    return _text(key) + struct.pack("<If", FLOAT, value)
+
+
+def _write(target: Path, pairs: list[bytes], tensors: dict[str, np.ndarray]) -> None:
     infos, data, offset = b"", list[bytes](), 0
-    for name, shape in shapes.items():
-        weights = _weights(random, name, shape)
+    for name, weights in tensors.items():
+        shape = weights.shape[::-1]
         kind = FLOAT16 if weights.dtype == np.float16 else FLOAT32
         infos += _text(name) + struct.pack(f"<I{len(shape)}Q", len(shape), *shape)
         infos += struct.pack("<IQ", kind, offset)
         raw = weights.tobytes()
         data.append(raw + bytes(-len(raw) % ALIGNMENT))
         offset += len(data[-1])
-    head = b"GGUF" + struct.pack("<IQQ", 3, len(shapes), len(pairs)) + b"".join(pairs) + infos
+    head = b"GGUF" + struct.pack("<IQQ", 3, len(tensors), len(pairs)) + b"".join(pairs) + infos
     with target.open("wb") as file:
         file.write(head + bytes(-len(head) % ALIGNMENT))
         file.writelines(data)

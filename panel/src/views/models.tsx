@@ -6,6 +6,7 @@ import { Figures, Mark, Section, Text } from "../parts/blocks";
 import { Show, useLoaded } from "../parts/loaded";
 import { Table } from "../parts/table";
 import type { Models } from "../wire";
+import { AddAdapter } from "./adapter";
 import { Benchmark } from "./benchmark";
 import { Catalogue } from "./catalogue";
 import { HubSearch } from "./hub";
@@ -19,6 +20,7 @@ export function ModelsView(): JSX.Element {
           <Machine of={found} />
           <Catalogue of={found} />
           <Benchmark of={found} />
+          <AddAdapter of={found} />
           <HubSearch hub={found.hub} />
         </>
       )}

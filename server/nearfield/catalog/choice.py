@@ -21,6 +21,14 @@ from nearfield.types import EditForm
 
 
 @dataclass(frozen=True, slots=True)
+class Adapter:
+    """A LoRA adapter's file, and how strongly it changes the model."""
+
+    path: str
+    scale: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
 class ModelChoice:
     """The file that serves a role. `entry` is None for a file that the user named by its path.
 
@@ -36,6 +44,17 @@ class ModelChoice:
     def name(self) -> str:
         """The name to show."""
         return self.entry.name if self.entry else self.path.stem
+
+    @property
+    def adapter(self) -> Adapter | None:
+        """The adapter that changes it, None without one."""
+        if self.entry is None or not self.entry.adapter:
+            return None
+        return Adapter(str(Path(self.entry.adapter).expanduser()), self.entry.adapter_scale)
+
+    def is_same(self, other: ModelChoice) -> bool:
+        """Return whether both are one model, loaded once."""
+        return (self.path, self.adapter) == (other.path, other.adapter)
 
     @property
     def fim(self) -> str:

@@ -41,6 +41,7 @@ _MAX_ITEMS = 10_000_000  # of an array that is skipped item by item; vocabularie
 _MAX_KEY_BYTES = 65_535
 _MAX_NAME_BYTES = 63  # ggml keeps a name in 64
 _ALIGNMENT, _ARCHITECTURE = "general.alignment", "general.architecture"
+_KINDS = ("general.type", "adapter.type")
 _NEEDED = ("{}.block_count", "{}.context_length", "{}.embedding_length", "tokenizer.ggml.model")
 
 
@@ -62,6 +63,20 @@ def check(path: Path) -> None:
     `OSError`."""
     with path.open("rb") as stream:
         _Header(stream, path).check()
+
+
+@dataclass(frozen=True, slots=True)
+class GgufHeader:
+    """The texts of a file's metadata that say what it is, by key, and its tensors' shapes."""
+
+    texts: dict[str, str]
+    shapes: dict[str, tuple[int, ...]]
+
+
+def header(path: Path) -> GgufHeader:
+    """Return what a file says it is. Raises `HashMismatch` where it is none, and `OSError`."""
+    with path.open("rb") as stream:
+        return _Header(stream, path).about()
 
 
 def require_whole(path: Path) -> None:
@@ -121,6 +136,12 @@ class _Header:
                 raise self._wrong("it ends before its last tensor: the file is cut")
             expected += -(-size // step) * step
 
+    def about(self) -> GgufHeader:
+        """Return what the file says it is."""
+        tensors = self._read()
+        texts = {key: value for key, value in self._keys.items() if isinstance(value, str)}
+        return GgufHeader(texts, {tensor.name: tensor.shape for tensor in tensors})
+
     def _read(self) -> list[_TensorInfo]:
         """Read the whole header: fill `_keys` and return the tensors."""
         if self._take(4) != GGUF_MAGIC:
@@ -146,7 +167,7 @@ class _Header:
     def _pair(self, key: str) -> Any:
         """Return the value of a pair that `check` needs; skip any other."""
         kind = self._u32()
-        if key == _ARCHITECTURE and kind == _STRING:
+        if key in (_ARCHITECTURE, *_KINDS) and kind == _STRING:
             return self._text(_MAX_NAME_BYTES)
         if key == _ALIGNMENT and kind == _UINT32:
             return self._u32()

@@ -129,6 +129,12 @@ class ModelEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     a licence for any use.
     """
     note: str = ""
+    base: str = ""
+    """The entry whose model `adapter` changes."""
+    adapter: str = ""
+    """The path of a LoRA adapter, "" for none."""
+    adapter_scale: Annotated[float, msgspec.Meta(ge=0, le=8)] = 1.0
+    """How strongly the adapter changes the model; 1 is as it was trained."""
     origin: str = "catalogue"
     """"catalogue" or "user"; set on loading."""
 
@@ -170,6 +176,8 @@ class ModelEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
             yield "file must be a plain file name"
         if self.is_mirrored and not (self.sha256 and self.bytes):
             yield "a wheels source needs sha256 and bytes"
+        if self.adapter and not self.base:
+            yield "an adapter needs the base that it changes"
         if self.beside and not self.hub_only:
             yield "a model with files beside the first one is fetched from the hub alone"
         if not all(map(FILE_PATTERN.fullmatch, self.beside)) or _collide(self):

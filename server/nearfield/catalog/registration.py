@@ -10,9 +10,10 @@ from urllib.parse import unquote, urlsplit
 
 import msgspec
 
+from nearfield.catalog.adapters import check_adapter
 from nearfield.catalog.disk import is_gguf
 from nearfield.catalog.gguf import require_whole
-from nearfield.catalog.models import HubSource, ModelEntry, PathSource
+from nearfield.catalog.models import Catalog, HubSource, ModelEntry, PathSource
 from nearfield.catalog.templates import CHAT_OF_FILE, FIM_AUTO
 from nearfield.errors import ConfigError, HashMismatch
 
@@ -58,6 +59,39 @@ def registration(
     entry = msgspec.structs.replace(known, **fields)
     try:
         return msgspec.convert(msgspec.to_builtins(entry), ModelEntry)
+    except msgspec.ValidationError as error:
+        raise ConfigError(f"{name} cannot be added: {error}.") from error
+
+
+def adapted(
+    name: str, adapter: str, base: str, scale: float, catalog: Catalog, stated: Mapping[str, Any]
+) -> ModelEntry:
+    """Return the entry of a model that a LoRA adapter changes: a file here, for the model
+    of the entry `base`, which is here too.
+
+    Raises `ConfigError` where the adapter is for another model, and `CatalogError`.
+    """
+    entry, path = catalog.get(base), catalog.local_path(base)
+    if path is None:
+        raise ConfigError(f"{base} is not here.", f"Run `nearfield models pull {base}` first.")
+    if entry.adapter or entry.beside:
+        raise ConfigError(f"{base} is no model that an adapter can change here.")
+    file = Path(adapter).expanduser().resolve()
+    check_adapter(file, path)
+    fields: dict[str, Any] = {
+        "title": f"{entry.title} with {file.name}",
+        **stated,
+        "name": name,
+        "origin": "user",
+        "sources": [PathSource(str(path.resolve()))],
+        "base": base,
+        "adapter": str(file),
+        "adapter_scale": scale,
+        "preferred": False,
+    }
+    try:
+        changed = msgspec.structs.replace(entry, **fields)
+        return msgspec.convert(msgspec.to_builtins(changed), ModelEntry)
     except msgspec.ValidationError as error:
         raise ConfigError(f"{name} cannot be added: {error}.") from error
 

@@ -21,7 +21,7 @@ from nearfield.catalog.models import Catalog, ModelEntry, PathSource
 from nearfield.catalog.outdated import freshness
 from nearfield.catalog.partial_file import megabytes
 from nearfield.catalog.recommend import Advice, recommend, this_machine
-from nearfield.catalog.registration import registration
+from nearfield.catalog.registration import adapted, registration
 from nearfield.catalog.templates import FIM_AUTO
 from nearfield.cli import resident
 from nearfield.cli.bench import bench
@@ -30,7 +30,7 @@ from nearfield.cli.output import ExitCode, ask_choice, emit, print_json, report,
 from nearfield.cli.progress import PullProgress, tell_step
 from nearfield.cli.table import Kind, print_table
 from nearfield.config.load import load
-from nearfield.errors import DownloadFailed
+from nearfield.errors import ConfigError, DownloadFailed
 from nearfield.network.setting import environ_of
 from nearfield.terminal import notes_on_terminal
 
@@ -162,7 +162,14 @@ def add(
     source: Annotated[
         str,
         typer.Argument(help="A GGUF file, OWNER/REPO/FILE on the hub, or that file's address."),
-    ],
+    ] = "",
+    lora: Annotated[
+        str, typer.Option(metavar="FILE", help="Instead: a LoRA adapter, with --base.")
+    ] = "",
+    base: Annotated[str, typer.Option(metavar="NAME", help="The model that --lora changes.")] = "",
+    scale: Annotated[
+        float, typer.Option(min=0, max=8, help="How strongly --lora changes it.")
+    ] = 1.0,
     roles: Annotated[
         list[str] | None, typer.Option("--role", help="complete, edit or chat; may be repeated.")
     ] = None,
@@ -180,7 +187,7 @@ def add(
     sha256: Annotated[str | None, typer.Option(help="What the file must be.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Register a GGUF file of your own, or one on the hub, in your catalogue."""
+    """Register a GGUF file of your own, one on the hub, or a model with a LoRA adapter."""
     with reported(as_json, STOPPED):
         given = {
             "roles": roles,
@@ -192,7 +199,12 @@ def add(
             "sha256": sha256,
         }
         stated = {key: value for key, value in given.items() if value is not None}
-        entry = registration(name, source, _catalog().entries.get(name), stated)
+        if bool(lora) is not bool(base) or bool(lora) is bool(source):
+            raise ConfigError("Give a source, or --lora and --base.")
+        if lora:
+            entry = adapted(name, lora, base, scale, _catalog(), stated)
+        else:
+            entry = registration(name, source, _catalog().entries.get(name), stated)
         path = user.register(entry)
     if as_json:
         print_json({"name": name, "catalogue": str(path)})

@@ -118,15 +118,22 @@ class _PendingJob:
 
 
 class EngineClient:
-    """A worker process with a model. Use from one event loop."""
+    """A worker process with a model, changed by the LoRA adapter in the file `adapter` where one is
+    given. Use from one event loop."""
 
     def __init__(
-        self, settings: EngineSettings, on_status: Callable[[EngineStatus], None] | None = None
+        self,
+        settings: EngineSettings,
+        on_status: Callable[[EngineStatus], None] | None = None,
+        *,
+        adapter: str = "",
+        adapter_scale: float = 1.0,
     ) -> None:
         self.admit: Callable[[], Awaitable[None]] | None = None
         """Awaited before the model is loaded; what it raises ends the loading."""
         self._settings = settings
         self._on_status = on_status
+        self.adapter, self.adapter_scale = adapter, adapter_scale
         self._status = EngineStatus(EngineState.STOPPED)
         self._process: asyncio.subprocess.Process | None = None
         self._jobs: dict[int, _PendingJob] = {}
@@ -183,6 +190,8 @@ class EngineClient:
             context_size=settings.context_size,
             chat_context_size=settings.chat_context_size,
             memory_limit=settings.memory_limit_mb << 20,
+            adapter=self.adapter,
+            adapter_scale=self.adapter_scale,
         )
         self._deaths = self._unready = 0
         self._set(EngineStatus(EngineState.STARTING, model=path))

@@ -43,6 +43,8 @@ class LoadModel(msgspec.Struct, tag="load", frozen=True):
     context_size: int
     chat_context_size: int
     memory_limit: int  # bytes, 0 for none
+    adapter: str = ""  # the path of a LoRA adapter
+    adapter_scale: float = 1.0
 
 
 class Generate(msgspec.Struct, tag="generate", frozen=True):

@@ -82,6 +82,7 @@ class Lane:
                 f"llama.cpp could not make a context of {context_size} tokens.",
                 "Lower engine.context_size, or choose a smaller model.",
             )
+        model.apply_adapter(self.ptr)
         self._abort = abort  # llama.cpp reads its flag as long as the context lives
         self.chunk = chunk
         self.document_tokens = int(c.llama_n_ctx_seq(self.ptr))

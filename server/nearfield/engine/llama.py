@@ -110,6 +110,8 @@ class Model:
                 "The file may be damaged or cut short: `nearfield models pull` fetches it again.",
             )
         self.bytes = size
+        self._adapter: object | None = None
+        self._adapter_scale = 1.0
         self.vocab = c.llama_model_get_vocab(self.ptr)
         self.vocabulary = int(c.llama_vocab_n_tokens(self.vocab))
         self.layers = int(c.llama_model_n_layer(self.ptr))
@@ -128,6 +130,28 @@ class Model:
     def _progress(self, value: float, _data: object) -> bool:
         self._report(value)
         return True
+
+    def adapt(self, path: Path, scale: float) -> None:
+        """Load a LoRA adapter for every lane that is made from now on. Raises `ModelLoadFailed`."""
+        check_file(path)
+        self._log.lines = []
+        self._adapter = c.llama_adapter_lora_init(self.ptr, str(path).encode())
+        if not self._adapter:
+            raise ModelLoadFailed(
+                f"The adapter {path.name} does not fit {self.name}: {_reason(self._log.lines)}",
+                "Register one that was trained on this model: `nearfield models add --lora`.",
+            )
+        self._adapter_scale = scale
+
+    def apply_adapter(self, context: object) -> None:
+        """Let the adapter, if there is one, change what a context computes. It is freed with the
+        model. Raises `ModelLoadFailed`."""
+        if self._adapter is None:
+            return
+        adapters = (c.llama_adapter_lora_p_ctypes * 1)(self._adapter)
+        scales = (ctypes.c_float * 1)(self._adapter_scale)
+        if c.llama_set_adapters_lora(context, adapters, 1, scales):
+            raise ModelLoadFailed(f"llama.cpp could not apply the adapter of {self.name}.")
 
     def close(self) -> None:
         """Free the weights. Every lane over them must be closed before."""

@@ -168,6 +168,8 @@ class Worker:
             check_memory(check_file(path) + COMPUTE_OVERHEAD, options.memory_limit)
             model = Model(path, options.gpu_layers, self._progress, self._log)
             self._model, self._options = model, options
+            if options.adapter:
+                model.adapt(Path(options.adapter), options.adapter_scale)
             cells = options.context_size + options.chat_context_size
             need = model.bytes + COMPUTE_OVERHEAD + cells * model.kv_bytes_per_token
             check_memory(need, options.memory_limit)

@@ -270,7 +270,7 @@ class _EngineRole:
 def _second_model(chosen: Chosen) -> bool:
     """Return whether chat has a model of its own on this machine."""
     try:
-        return chosen("chat").path != chosen("complete").path
+        return not chosen("chat").is_same(chosen("complete"))
     except (CatalogError, OSError):
         return False  # said where the first one is built
 
@@ -284,7 +284,7 @@ def _has_edit_model(config: Config, chosen: Chosen, note: Callable[[str], None])
             if wish:
                 note(f"models.edit = {wish!r} was not trained for next edits, so it is not asked.")
             return False
-        return edits.path != chosen("complete").path
+        return not edits.is_same(chosen("complete"))
     except (CatalogError, OSError) as error:
         if wish:
             note(f"models.edit = {wish!r} cannot be used: {error}")
@@ -320,8 +320,15 @@ def _embedded(
         if on_change is not None:
             on_change()
 
+    adapter = choice.adapter
+    engine = EngineClient(
+        config.engine,
+        changed,
+        adapter=adapter.path if adapter else "",
+        adapter_scale=adapter.scale if adapter else 1.0,
+    )
     return Embedded(
-        EngineClient(config.engine, changed),
+        engine,
         model=choice.name,
         path=choice.path,
         template=fim_template(choice.fim),
@@ -343,6 +350,10 @@ def _server(
     choice = chosen(part.role)
     if choice.problem:
         note(choice.problem)
+    if choice.adapter is not None:
+        raise ConfigError(
+            f"{choice.name} has an adapter: only the embedded engine has it.", INSTALL
+        )
     options = {
         "managed": True,
         "context_size": config.engine.context_size,

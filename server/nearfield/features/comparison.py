@@ -103,7 +103,9 @@ def contender(name: str, config: Config, catalog: Catalog) -> Contender:
     if settings is None:
         choice = named(name, catalog)
         status = choice.path.stat()
-        return Contender(name, f"{choice.name} {status.st_size} {status.st_mtime_ns}", choice)
+        adapter = choice.adapter or ""
+        key = f"{choice.name} {status.st_size} {status.st_mtime_ns} {adapter}".strip()
+        return Contender(name, key, choice)
     from nearfield.providers.registry import build
 
     if model and name not in config.providers:

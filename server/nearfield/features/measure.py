@@ -71,7 +71,12 @@ async def loaded(
     from nearfield.engine.client import EngineClient
     from nearfield.providers.embedded import Embedded
 
-    engine = EngineClient(settings)
+    adapter = choice.adapter
+    engine = EngineClient(
+        settings,
+        adapter=adapter.path if adapter else "",
+        adapter_scale=adapter.scale if adapter else 1.0,
+    )
     provider = Embedded(
         engine, model=choice.name, path=choice.path, template=fim_template(choice.fim)
     )

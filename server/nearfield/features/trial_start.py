@@ -42,7 +42,7 @@ def start_trial(
 def _challenger(model: str, against: str, current: ModelChoice, catalog: Catalog) -> ModelChoice:
     """Return the model of the two that does not complete now."""
     pair = [named(name, catalog) for name in (model, against) if name]
-    others = [one for one in pair if one.path != current.path]
+    others = [one for one in pair if not one.is_same(current)]
     if len(others) == 1:
         return others[0]
     if others:

@@ -19,7 +19,7 @@ from nearfield.catalog.models import Catalog
 from nearfield.catalog.outdated import freshness
 from nearfield.catalog.partial_file import PullStep
 from nearfield.catalog.recommend import MIB, Machine, recommend, this_machine
-from nearfield.catalog.registration import registration
+from nearfield.catalog.registration import adapted, registration
 from nearfield.config.load import load
 from nearfield.errors import CatalogError, NearfieldError
 from nearfield.features.benchmark import benchmark
@@ -73,11 +73,14 @@ class RepositoryBody(msgspec.Struct, frozen=True):
 
 
 class RegisterBody(msgspec.Struct, frozen=True):
-    """A model of the user's own; see `nearfield models add`."""
+    """A model of the user's own, or one that a LoRA adapter changes; see `nearfield models add`."""
 
     name: str
-    source: str
+    source: str = ""
     roles: list[str] | None = None
+    lora: str = ""
+    base: str = ""
+    scale: float = 1.0
 
 
 class ModelsView:
@@ -136,8 +139,13 @@ class ModelsView:
     async def _add(self, body: RegisterBody) -> dict[str, Any]:
         def add() -> None:
             stated = {"roles": body.roles} if body.roles is not None else {}
-            known = Catalog.load().entries.get(body.name)
-            user.register(registration(body.name, body.source, known, stated))
+            catalog = Catalog.load()
+            if body.lora:
+                entry = adapted(body.name, body.lora, body.base, body.scale, catalog, stated)
+            else:
+                known = catalog.entries.get(body.name)
+                entry = registration(body.name, body.source, known, stated)
+            user.register(entry)
 
         await asyncio.to_thread(add)
         return {"name": body.name}

@@ -370,9 +370,13 @@ class Embedded:
         except OSError:
             return ""
         started, info = status.started, status.info
+        adapter = (
+            f"{self._engine.adapter}\0{self._engine.adapter_scale}\0{_stamp(self._engine.adapter)}"
+        )
         program = f"{started.version} {started.build}"
         return (
             f"{self._path}\0{file.st_size}\0{file.st_mtime_ns}\0{program}\0{info.document_tokens}"
+            f"\0{adapter}"
         )
 
     async def keep(self, request: InfillRequest, path: str) -> int:
@@ -664,3 +668,12 @@ def _arguments(text: str) -> object:
         return json.loads(text)
     except json.JSONDecodeError:
         return text
+
+
+def _stamp(path: str) -> str:
+    """Return what tells that a file was changed, "" without one."""
+    try:
+        status = Path(path).stat() if path else None
+    except OSError:
+        return ""
+    return f"{status.st_size} {status.st_mtime_ns}" if status else ""
