@@ -6,6 +6,7 @@ import asyncio
 import secrets
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,7 @@ import msgspec
 from nearfield.catalog.disk import cache_dir, models_dir
 from nearfield.catalog.models import user_catalogue_file
 from nearfield.config.paths import data_dir, user_config_file
+from nearfield.errors import NearfieldError
 from nearfield.features.chat.kept_chats import FOLDER as CHATS
 from nearfield.features.measured import FILE as MEASURED
 from nearfield.features.metrics.store import FILE as SUGGESTIONS
@@ -113,7 +115,16 @@ class Panel:
 
     def begin(self) -> None:
         """Begin with what would keep the first page waiting; on the event loop."""
-        self._settling = run_task(self._suggestions.settle(), "sum the suggestions")
+        self._settling = run_task(self._prepare(), "prepare the panel")
+
+    async def _prepare(self) -> None:
+        """Read once what the first views read, whose imports and files take longest the first
+        time, and then add up the suggestions."""
+        reads = {path: read for view in self._views for path, read in view.reads().items()}
+        for path in ("models", "routing", "privacy"):
+            with suppress(NearfieldError):  # the request for the view says it
+                await reads[path]({})
+        await self._suggestions.settle()
 
     def code(self) -> str:
         """Return a code that a browser gets the token for, once and soon. A browser's arguments can
