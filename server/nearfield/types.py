@@ -714,7 +714,8 @@ class Trace:
 class Suggestion:
     """A completion ready to be shown: replace `replace` (on one line) by `text`.
 
-    `confidence` is the mean log-probability of its tokens, None if unknown.
+    `confidence` is the mean log-probability of its tokens, None if unknown. `prompt` is the SHA-256
+    of the prompt that it answers, "" if no model was asked.
     """
 
     id: str
@@ -723,6 +724,7 @@ class Suggestion:
     confidence: float | None = None
     provider: str = ""
     model: str = ""
+    prompt: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from tests.unit.features.chat.conftest import FakeUser, Screen
 from nearfield.config.folders import FolderConfigs
 from nearfield.config.schema import Cache, Config, Models
 from nearfield.features import assemble
+from nearfield.features.accepted import Accepted
 from nearfield.features.chat.audit_store import CallStore
 from nearfield.features.chat.chat import ChatService
 from nearfield.features.chat.protocol import Ask
@@ -17,6 +18,7 @@ from nearfield.features.chat.structured import structured
 from nearfield.features.chat.tool_servers import ToolServers
 from nearfield.features.offers import Offers
 from nearfield.features.trace import TraceLog
+from nearfield.listeners import Listeners
 from nearfield.routing.request_context import RequestContext
 from nearfield.routing.router import Router
 from nearfield.routing.store import Store
@@ -41,6 +43,7 @@ class Brains:
         self.offers = Offers()
         self.traces = TraceLog()
         self.tool_servers = ToolServers()
+        self.applied = Listeners[Accepted]()
 
 
 async def test_calls_and_schemas(default_model: Path, tmp_path: Path) -> None:

@@ -54,6 +54,8 @@ ARGUMENTS: dict[str, Arguments] = {
     "doctor": lambda file: ["doctor"],
     "index": lambda file: ["index", "--no-vectors", "--explain", "."],
     "search": lambda file: ["search", "--workspace", ".", "--", file],
+    "provenance show": lambda file: ["provenance", "show", "./" + file],
+    "provenance verify": lambda file: ["provenance", "verify"],
     "stats": lambda file: ["stats"],
     "trial start": lambda file: ["trial", "start", "complete", "./" + file],
     "trial status": lambda file: ["trial", "status"],
@@ -94,7 +96,8 @@ ARGUMENTS: dict[str, Arguments] = {
 }
 ALONE = ("pause", "resume")
 """Commands that change what the others do: tried after them, in this order."""
-PER_FILE = {"complete", "explain", "review", "fix", "refactor", "document", "test", "ask"}
+PER_FILE = {"complete", "explain", "review", "fix", "refactor", "document", "test", "ask",
+            "provenance show"}  # fmt: skip
 """Commands that read the file they are given; the others are tried once a repository."""
 
 

@@ -29,6 +29,7 @@ TITLES = {
     "hover": "Hovers",
     "routing": "Which model answers",
     "privacy": "What may leave this machine",
+    "provenance": "Where code came from",
     "models": "Models",
     "providers": "Further providers",
     "engine": "The engine on this machine",

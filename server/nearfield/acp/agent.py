@@ -56,6 +56,7 @@ from nearfield.config.folders import FolderConfigs
 from nearfield.config.load import load_folders
 from nearfield.features.next_edit.edits import NextEdit
 from nearfield.features.next_edit.other_files import Jump
+from nearfield.features.offered_edits import offer_next_edits
 from nearfield.features.running.listener import ServerListener
 from nearfield.features.service import Service
 from nearfield.files.uris import uri_of
@@ -299,6 +300,7 @@ class Agent:
         edits, jump = await service.next_edits.offers(snapshot, offset, MODEL_SECONDS)
         if not self._documents.is_current(document, snapshot):
             return none
+        offer_next_edits(service, snapshot, edits)
         found = self._forms(document, edits)
         nes = self._can.nes
         if jump is not None and not jump.advice and nes is not None and nes.jump is not None:

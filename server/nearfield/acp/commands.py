@@ -9,8 +9,9 @@ from __future__ import annotations
 import asyncio
 import os
 import re
+import time
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from nearfield.acp.chat_host import ClientHost
@@ -25,6 +26,7 @@ from nearfield.features.chat.tool_context import ToolContext
 from nearfield.features.code_actions.hunks import applied, unified
 from nearfield.features.code_actions.proposal import ActionRequest, Proposal
 from nearfield.features.diagnostics import Diagnostic
+from nearfield.features.offered_edits import proposal_applied
 from nearfield.features.review.findings import ReviewFinding
 from nearfield.features.review.pieces import ReviewPiece
 from nearfield.features.review.reviewer import Review
@@ -157,6 +159,9 @@ class Commands:
             before = None if file.new else file.before
             change = ProposedFile(path, shown, before, file.after, proposal.title)
             done = await self.host.apply(change)
+            if done:
+                one = replace(proposal, files=(file,))
+                proposal_applied(self.service, one, time.time(), self.root)
             self.updates.ended(call_id, done=done)
             self._say(reply, f"{shown} {'was changed' if done else 'was left as it is'}.\n")
 

@@ -25,7 +25,9 @@ from nearfield.cli.named import enclosing
 from nearfield.cli.opening import begin_log, settings_of
 from nearfield.cli.output import ExitCode, emit, fail, print_json, say
 from nearfield.cli.patch import Patch, apply
+from nearfield.cli.record_written import record_written
 from nearfield.cli.serving import serving, until_indexed
+from nearfield.features.accepted import Origin
 from nearfield.terminal import printable
 from nearfield.types import Snapshot, Span
 
@@ -66,6 +68,7 @@ class _Outcome:
     provider: str = ""
     model: str = ""
     wrong: str = ""
+    prompt: str = ""
     refused: list[str] = field(default_factory=list[str])
     note: str = ""
     run: RunOutcome | None = None
@@ -189,6 +192,8 @@ def _run(
         changed, outcome.run = asyncio.run(_run_all(changed, root))
     if write and changed:
         apply(changed)
+        origin = Origin(outcome.provider, outcome.model, outcome.prompt)
+        record_written(changed, origin, place.snapshot.root, loaded)
     _print(outcome, changed, root, as_json, write)
     if not changed:
         raise typer.Exit(ExitCode.NOTHING)
@@ -315,6 +320,7 @@ async def _act_in(service: Service, job: _ActionTask, outcome: _Outcome) -> None
             before = known.before if known else (None if file.new else file.before)
             outcome.texts[path] = Patch(before, file.after)
         outcome.provider, outcome.model = proposal.provider, proposal.model
+        outcome.prompt = proposal.prompt
         outcome.wrong = outcome.wrong or proposal.wrong
 
 

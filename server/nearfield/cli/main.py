@@ -43,6 +43,7 @@ COMMANDS = {
     "keys": "nearfield.cli.keys:app",
     "consent": "nearfield.cli.consent:app",
     "audit": "nearfield.cli.audit:app",
+    "provenance": "nearfield.cli.provenance:app",
     "stats": "nearfield.cli.stats:stats",
     "trial": "nearfield.cli.trial:app",
 }

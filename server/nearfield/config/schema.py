@@ -262,6 +262,14 @@ class Privacy(msgspec.Struct, frozen=True, kw_only=True):
         (user only).""")] = False
 
 
+class Provenance(msgspec.Struct, frozen=True, kw_only=True):
+    """`[provenance]`: a record of where code came from, on this machine alone."""
+
+    enabled: Annotated[bool, only_off, about("""
+        Whether it is recorded which lines a model suggested and you accepted, as keyed hashes, for
+        `nearfield provenance`; never any code.""")] = True
+
+
 class Budget(msgspec.Struct, frozen=True, kw_only=True):
     """`[budget]`: what may be spent, in US dollars, by local date; 0 is no limit (user only)."""
 
@@ -429,6 +437,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     routing: Routing = field(default_factory=Routing)
     providers: dict[str, ProviderSettings] = field(default_factory=dict[str, ProviderSettings])
     privacy: Privacy = field(default_factory=Privacy)
+    provenance: Provenance = field(default_factory=Provenance)
     budget: Budget = field(default_factory=Budget)
     cache: Cache = field(default_factory=Cache)
     files: Files = field(default_factory=Files)

@@ -15,6 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 from nearfield.config.folders import FolderConfigs
 from nearfield.config.paths import data_dir
 from nearfield.config.schema import Config
+from nearfield.features.accepted import Accepted
 from nearfield.features.assemble import BuiltProviders
 from nearfield.features.chat.tool_servers import ToolServers
 from nearfield.features.code_actions.perform import Actions
@@ -37,6 +38,7 @@ from nearfield.features.metrics.store import RecordStore
 from nearfield.features.next_edit.edits import NextEdits
 from nearfield.features.next_edit.inline import suggestion_for
 from nearfield.features.offers import Offers
+from nearfield.features.provenance.recorder import ProvenanceRecorder
 from nearfield.features.reasons import last_completion
 from nearfield.features.remote_choice import clouds
 from nearfield.features.review.reviewer import Reviewer
@@ -101,6 +103,8 @@ class Service:
         self.traces = TraceLog()
         self.offers = Offers()
         self.tool_servers = ToolServers()
+        self.applied = Listeners[Accepted]()
+        """Told each change of a file that the user has let a chat make."""
         self.rests = Listeners[None]()
         """Told each time that the user has come to rest after a change or a request."""
         self.router: Router | None = None
@@ -115,7 +119,11 @@ class Service:
         records, arms = RecordStore(), TrialArms()
         recorder = Recorder(records, arms.mark)
         self._trial = TrialFollower(arms, records, lambda: self.status.state is ServiceState.READY)
-        self._acceptance = Acceptance(documents, recorder.record, recorder.row_changed)
+        self._provenance = ProvenanceRecorder()
+        self.applied.add(self._provenance.edited)
+        self._acceptance = Acceptance(
+            documents, recorder.record, recorder.row_changed, self._provenance.accepted
+        )
         self._knowledge = Knowledge(
             self.configs,
             documents,
@@ -166,6 +174,7 @@ class Service:
             self._next_edits,
             self._acceptance,
             recorder,
+            self._provenance,
             self._explainer,
             self._reviewer,
             self._prompt_cache,
@@ -206,6 +215,12 @@ class Service:
         """The next edits."""
         self.read_log()
         return self._next_edits
+
+    @property
+    def provenance(self) -> ProvenanceRecorder:
+        """The record of accepted code."""
+        self.read_log()
+        return self._provenance
 
     @property
     def reviewer(self) -> Reviewer:

@@ -103,6 +103,26 @@ def write_private(path: Path, content: bytes) -> None:
         draft.unlink(missing_ok=True)
 
 
+def append_private(path: Path, content: bytes, after: int) -> None:
+    """Cut a private file to its first `after` bytes and append `content`, on the disk when this
+    returns. Raises `OSError`, and then the file has its first `after` bytes only."""
+    flags = os.O_WRONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
+    handle = os.open(private_file(path), flags)
+    try:
+        os.ftruncate(handle, after)
+        os.lseek(handle, after, os.SEEK_SET)
+        rest = memoryview(content)
+        while rest:
+            rest = rest[os.write(handle, rest) :]
+        os.fsync(handle)
+    except OSError:
+        with suppress(OSError):
+            os.ftruncate(handle, after)
+        raise
+    finally:
+        os.close(handle)
+
+
 def write_atomically(path: Path, content: bytes) -> None:
     """Replace `path` by `content` so that a reader sees the old or the new, never a part. Follows
     a symbolic link, as people keep settings in a repository. Raises `OSError`."""

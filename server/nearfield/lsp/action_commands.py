@@ -22,6 +22,7 @@ from pygls.exceptions import JsonRpcException, JsonRpcInvalidParams
 from pygls.lsp.server import LanguageServer
 
 from nearfield.errors import EditRefused
+from nearfield.features.offered_edits import offer_proposal
 from nearfield.lsp import positions, wire
 from nearfield.lsp.abilities import applies_edits
 from nearfield.lsp.explain import WireRange, document_of
@@ -89,7 +90,9 @@ async def work(session: Session, params: ActionParams) -> Proposal:
         proposal = await service.actions.propose(
             wish, _reporter(report), asker(session), _holder(session)
         )
-        return await _of_now(session, service, proposal)
+        proposal = await _of_now(session, service, proposal)
+        offer_proposal(service, proposal)
+        return proposal
 
 
 def wish_of(session: Session, params: ActionParams) -> ActionRequest:

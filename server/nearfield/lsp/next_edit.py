@@ -15,6 +15,8 @@ from lsprotocol import types
 from pygls.exceptions import JsonRpcInvalidParams
 from pygls.lsp.server import LanguageServer
 
+from nearfield.features.offered_edits import NEXT_EDIT as NEXT_EDIT_KIND
+from nearfield.features.offered_edits import offer_next_edits, offer_proposal
 from nearfield.lsp import commands, positions, wire
 from nearfield.lsp.documents import TextDocument
 from nearfield.lsp.events import ItemParams
@@ -158,7 +160,10 @@ async def _found(
     """Return the next edits for a cursor at `offset`, and the jump to another document; nothing
     if the document has changed meanwhile. A model is waited for at most `seconds`."""
     edits, jump = await service.next_edits.offers(snapshot, offset, seconds)
-    return (edits, jump) if session.documents.is_current(document, snapshot) else ((), None)
+    if not session.documents.is_current(document, snapshot):
+        return (), None
+    offer_next_edits(service, snapshot, edits)
+    return edits, jump
 
 
 def _on_the_wire(edit: NextEdit, document: TextDocument, encoding: str) -> dict[str, Any]:
@@ -197,7 +202,7 @@ def _jump_on_the_wire(session: Session, jump: Jump) -> dict[str, Any] | None:
         "text": first.text,
         "count": len(jump.edits),
         "files": jump.files,
-        "edit": None if jump.advice else _workspace_edit(session, file),
+        "edit": None if jump.advice else _edit_elsewhere(session, file),
         "command": None if jump.advice else command,
     }
 
@@ -234,6 +239,15 @@ def _workspace_edit(session: Session, file: FileChange) -> types.WorkspaceEdit:
     proposal = Proposal(TITLE, (file,))
     protocol = session.protocol
     return workspace_edit(proposal, protocol.client_capabilities, protocol.encoding)
+
+
+def _edit_elsewhere(session: Session, file: FileChange) -> types.WorkspaceEdit:
+    """The edits of a jump, which the client may apply without going there."""
+    from nearfield.features.code_actions.proposal import Proposal
+
+    if (service := session.running_service) is not None:
+        offer_proposal(service, Proposal(TITLE, (file,)), NEXT_EDIT_KIND)
+    return _workspace_edit(session, file)
 
 
 async def _show(session: Session, jump_id: str) -> bool:
@@ -298,7 +312,7 @@ def _jump_action(session: Session, jump: Jump) -> types.CodeAction | None:
     if file is None:
         return None
     if shows_edits(capabilities):
-        return types.CodeAction(title, kind, edit=_workspace_edit(session, file))
+        return types.CodeAction(title, kind, edit=_edit_elsewhere(session, file))
     if can_show(session.protocol):
         command = types.Command(title, GO_TO, arguments=[jump.id])
         return types.CodeAction(title, kind, command=command)

@@ -18,6 +18,7 @@ from pygls.exceptions import JsonRpcInvalidParams
 from pygls.lsp.server import LanguageServer
 
 from nearfield.features.diagnostics import OWN_SOURCE
+from nearfield.features.offered_edits import REVIEW_FIX, offer_proposal
 from nearfield.files.lines import line_number
 from nearfield.files.uris import path_of
 from nearfield.lsp import positions, wire
@@ -216,11 +217,14 @@ class Findings:
         short = what if len(what) <= TITLE_CHARS else what[: TITLE_CHARS - 1] + "…"
         title = f"Take the review's fix ({finding.model}): {short}"
         file = FileChange(document.uri, document.path, document.version, document.text, changes)
+        proposal = Proposal(title, (file,), finding.provider, finding.model)
+        if (service := self._session.running_service) is not None:
+            offer_proposal(service, proposal, REVIEW_FIX)
         return types.CodeAction(
             title,
             kind=types.CodeActionKind.QuickFix,
             diagnostics=[diagnostic],
-            edit=edit_of(self._session, Proposal(title, (file,))),
+            edit=edit_of(self._session, proposal),
         )
 
 

@@ -43,6 +43,16 @@ def keep(provider: str, key: str) -> None:
         raise _no_keyring(error) from error
 
 
+def keep_own(name: str, key: str) -> None:
+    """Keep a key of Nearfield's own, which is in no list. Raises `ConfigError` when there is no
+    keyring."""
+    keyring, errors = _keyring()
+    try:
+        keyring.set_password(SERVICE, name, key)
+    except errors.KeyringError as error:
+        raise _no_keyring(error) from error
+
+
 def remove(provider: str) -> bool:
     """Forget a provider's key; whether there was one. Raises `ConfigError`."""
     keyring, errors = _keyring()

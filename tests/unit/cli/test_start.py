@@ -18,6 +18,9 @@ HEAVY = (
     "mcp",
     "acp",
     "pydantic",
+    "cryptography",
+    "keyring",
+    "filelock",
 )
 
 

@@ -68,6 +68,7 @@ DOMAIN: dict[str, tuple[Any, list[tuple[Any, Any]]]] = {
     "privacy.withhold": (["a"], [(["b"], ["a", "b"]), ([], ["a"])]),
     "privacy.redact": (["a"], [(["b"], ["a"]), ([], ["a"])]),
     "privacy.keep_sent": (False, [(True, False)]),
+    "provenance.enabled": (False, [(True, False), (False, False)]),
     "budget.daily_soft": (1.0, [(0.5, 1.0), (2.0, 1.0)]),
     "budget.daily_hard": (1.0, [(0.5, 1.0), (0.0, 1.0)]),
     "budget.monthly_soft": (1.0, [(0.5, 1.0), (2.0, 1.0)]),

@@ -20,12 +20,15 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 from lsprotocol import types
 
+from nearfield.config.folders import FolderConfigs
+from nearfield.config.schema import Config
 from nearfield.features.cursor import DocumentTrees
 from nearfield.features.diagnostics import LanguageServers
 from nearfield.features.documents import DocumentChange, Documents
 from nearfield.features.idle import IdleScheduler
 from nearfield.features.next_edit import edits as next_edits
 from nearfield.features.next_edit.edits import NextEdits
+from nearfield.features.provenance.recorder import ProvenanceRecorder
 from nearfield.lsp import next_edit
 from nearfield.lsp.documents import TextDocuments as OpenDocuments
 from nearfield.types import Snapshot
@@ -96,7 +99,11 @@ class Session:
         self.code_actions: list[Any] = []
         self.when_started: list[Any] = []
         self.running_service = SimpleNamespace(
-            is_paused=False, next_edits=edits, language_servers=LanguageServers()
+            is_paused=False,
+            next_edits=edits,
+            language_servers=LanguageServers(),
+            configs=FolderConfigs(Config()),
+            provenance=ProvenanceRecorder(),
         )
 
     async def service(self) -> Any:

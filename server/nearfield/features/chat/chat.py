@@ -13,11 +13,13 @@ import time
 import uuid
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Protocol
 
 from nearfield.config.folders import FolderConfigs
 from nearfield.config.schema import Config
 from nearfield.errors import NearfieldError
+from nearfield.features.accepted import Accepted, Origin
 from nearfield.features.chat import tool_registry as registry
 from nearfield.features.chat.answer import Answering
 from nearfield.features.chat.audit_store import CallStore
@@ -50,6 +52,7 @@ from nearfield.features.project_rules import project_rules
 from nearfield.features.room import room
 from nearfield.features.suitability import is_small
 from nearfield.features.trace import RequestMetrics, TraceLog
+from nearfield.listeners import Listeners
 from nearfield.providers.estimate import CHARS_PER_TOKEN
 from nearfield.routing.request_context import AskUser, RequestContext, Task
 from nearfield.routing.roles import usual_role
@@ -71,6 +74,8 @@ class Brains(Protocol):
     offers: Offers
     traces: TraceLog
     tool_servers: ToolServers
+    applied: Listeners[Accepted]
+    """Told each change of a file that the user has let a chat make."""
 
 
 class ChatService:
@@ -152,6 +157,7 @@ class ChatService:
         functions |= served
         tools = tuple(map(_tool, functions.values()))
         tool_context = await asyncio.to_thread(self._tool_context, ask, config)
+        tool_context.written = partial(self._written, ask, reply)
         role = ask.role or usual_role(self._brains.configs.user, Task.CHAT)
         user = self._brains.configs.user
         size = room(router, user, role, ask.workspace, ask.max_tokens, tools)
@@ -275,6 +281,14 @@ class ChatService:
                 "Open that folder, or begin a new chat.",
             )
         return kept.session(workspace)
+
+    def _written(self, ask: Ask, reply: Reply, path: str, before: str | None, after: str) -> None:
+        """Tell of a change that the user has let the model make."""
+        origin = Origin(reply.provider, reply.model)
+        root = ask.workspace or None
+        self._brains.applied.tell(
+            Accepted("", "chat", path, root, after, time.time(), None, before or "", origin)
+        )
 
     def _tool_context(self, ask: Ask, config: Config) -> ToolContext:
         return ToolContext(

@@ -7,7 +7,7 @@ that keeps reading comes to an end.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
@@ -65,6 +65,8 @@ class ToolContext:
     snapshot: Snapshot | None = None
     bytes: int = 0
     files: set[str] = field(default_factory=set[str])
+    written: Callable[[str, str | None, str], object] | None = None
+    """Told a file that was changed: its path, its text before (None: there was none) and after."""
     note: str = ""
     """Result of the last change, for the audit."""
 
@@ -119,7 +121,11 @@ class ToolContext:
             _, now = await asyncio.to_thread(folder.read, path, OWN_BYTES)
             now.encode(after)
             encoding = "" if now.is_unambiguous else now.encoding
-        return await self.host.apply(ProposedFile(whole, path, before, after, title, encoding))
+        change = ProposedFile(whole, path, before, after, title, encoding)
+        is_applied = await self.host.apply(change)
+        if is_applied and self.written is not None:
+            self.written(whole, before, after)
+        return is_applied
 
     def diagnostics(self, path: str) -> Sequence[tuple[int, Diagnostic]]:
         """Return the known diagnostics of a file (inside, with '/'), each with its row."""

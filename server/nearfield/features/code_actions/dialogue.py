@@ -13,6 +13,7 @@ from typing import Protocol
 
 from nearfield.config.folders import FolderConfigs
 from nearfield.errors import EditRefused
+from nearfield.features.accepted import prompt_hash
 from nearfield.features.code_actions.prompts import ActionPrompt
 from nearfield.features.offers import Offers
 from nearfield.features.project_rules import ProjectRules
@@ -44,12 +45,14 @@ class Backing(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class ModelReply:
-    """An answer, its provider and model, and the objection of the quality gate ("" for none)."""
+    """An answer, its provider and model, the objection of the quality gate ("" for none), and the
+    SHA-256 of the prompt."""
 
     text: str
     provider: str
     model: str
     wrong: str = ""
+    prompt: str = ""
 
 
 class Dialogue:
@@ -158,7 +161,8 @@ class Dialogue:
         speaker = route.provider
         name, model = (speaker.name, speaker.model) if speaker else ("", "")
         self._account.provider, self._account.model, self._account.usage = name, model, usage
-        return ModelReply(text, name, model, route.wrong)
+        asked = prompt_hash(message.content for message in prompt.messages)
+        return ModelReply(text, name, model, route.wrong, asked)
 
     def _has_block(self, text: str) -> bool:
         """Return whether a code block that holds the wanted name is closed."""

@@ -334,7 +334,7 @@ class Actions:
         name = f"`{job.unit.name}`" if job.unit.name else "the code"
         title = job.action.title.format(what=name).removesuffix(" …")
         files = (_own_file(job.request.snapshot, changes),)
-        return Proposal(title, files, reply.provider, reply.model, reply.wrong)
+        return Proposal(title, files, reply.provider, reply.model, reply.wrong, reply.prompt)
 
     @staticmethod
     async def _retried(

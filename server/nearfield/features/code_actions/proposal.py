@@ -60,13 +60,14 @@ class FileChange:
 @dataclass(frozen=True, slots=True)
 class Proposal:
     """The result of an action. `provider` and `model` are "" if none was asked; `wrong` is the
-    objection of the quality gate ("" for none)."""
+    objection of the quality gate ("" for none), `prompt` the SHA-256 of what was asked."""
 
     title: str
     files: tuple[FileChange, ...]
     provider: str = ""
     model: str = ""
     wrong: str = ""
+    prompt: str = ""
 
 
 Report = Callable[[str], None]

@@ -8,16 +8,18 @@ no single keystroke types.
 from __future__ import annotations
 
 import asyncio
-from collections import Counter, OrderedDict
+import time
+from collections import Counter, OrderedDict, deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from difflib import SequenceMatcher
 
+from nearfield.features.accepted import Accepted, Origin
 from nearfield.features.documents import Answered, DocumentChange, Documents
 from nearfield.features.feature import Feature
 from nearfield.features.idle import REST_SECONDS
 from nearfield.features.suggestion_record import SuggestionRecord, Taken
-from nearfield.types import Edit, Span, Suggestion, Trace
+from nearfield.types import Edit, Snapshot, Span, Suggestion, Trace
 
 __all__ = ["Acceptance", "SurvivalWatch", "Taken"]
 
@@ -32,6 +34,9 @@ SURVIVAL_SECONDS = 30.0
 
 COMPARED_CHARS = 2000
 """Maximum part of a suggestion that is compared: the comparison is quadratic."""
+
+MAX_UNSEEN = 8
+"""Accepted suggestions, whose edits are still to come, that are looked for."""
 
 _ORDER = list(Taken)
 
@@ -87,7 +92,8 @@ class Acceptance(Feature):
     """The recent suggestions; `counts` says how many reached which stage.
 
     `recorded` returns the record of an answered request, by its language, None if nothing is
-    recorded of it; `on_change` is called with every record that has changed.
+    recorded of it; `on_change` is called with every record that has changed, `on_accepted` with
+    the text that has entered a document.
     """
 
     def __init__(
@@ -95,12 +101,16 @@ class Acceptance(Feature):
         documents: Documents,
         recorded: Recorded = lambda language, trace: None,
         on_change: Callable[[SuggestionRecord], None] = lambda record: None,
+        on_accepted: Callable[[Accepted], None] = lambda accepted: None,
     ) -> None:
         self._documents = documents
         self._recorded = recorded
         self.survival_seconds = SURVIVAL_SECONDS
         self.counts: Counter[Taken] = Counter()
         self._on_change = on_change
+        self._on_accepted = on_accepted
+        self._entered: list[_Offered] = []
+        self._unseen: deque[_Offered] = deque(maxlen=MAX_UNSEEN)
         self._offered: OrderedDict[str, _Offered] = OrderedDict()
         self._open: dict[str, list[_Offered]] = {}
         self._watched: list[_Offered] = []
@@ -137,6 +147,10 @@ class Acceptance(Feature):
         self._advance(offered, taken)
         if taken is Taken.ACCEPTED and not offered.inserted:
             self._watch(offered, len(offered.suggestion.text))
+            self._unseen.append(offered)
+            document = self._documents.get(offered.uri)
+            if document is not None:
+                self._look_for_unseen(document.snapshot)
         return offered.uri
 
     def infer(self, uri: str, edits: Sequence[Edit]) -> bool:
@@ -159,6 +173,7 @@ class Acceptance(Feature):
                     self._advance(offered, stage)
                     offered.inserted += len(edit.text)
                     self._watch(offered, edit.span.start - offered.begin + len(edit.text))
+                    self._entered.append(offered)
                 if stage is not Taken.ACCEPTED:
                     still_open.append(offered)
             self._open[uri] = still_open
@@ -167,6 +182,10 @@ class Acceptance(Feature):
     def changed(self, change: DocumentChange) -> None:
         """Tell the document whether its last edit inserted a suggestion."""
         is_accepted = self.infer(change.after.uri, change.edits)
+        entered, self._entered = self._entered, []
+        for offered in entered:
+            self._tell(offered, change.after)
+        self._look_for_unseen(change.after)
         document = self._documents.get(change.after.uri)
         if document is not None and document.snapshot is change.after:
             document.accepted = is_accepted
@@ -189,6 +208,35 @@ class Acceptance(Feature):
         """Measure everything that would be measured later."""
         for watched in tuple(self._watched):
             self._measure(watched)
+
+    def _tell(self, offered: _Offered, snapshot: Snapshot) -> None:
+        """Tell of a suggestion, or the part of it that was taken, in the text of `snapshot`."""
+        if offered in self._unseen:
+            self._unseen.remove(offered)
+        if snapshot.is_cell or not snapshot.path:
+            return  # a cell's text is not that of its file
+        one = offered.suggestion
+        self._on_accepted(
+            Accepted(
+                id=one.id,
+                kind="suggestion",
+                path=snapshot.path,
+                root=snapshot.root,
+                after=snapshot.text,
+                at=time.time(),
+                span=offered.watch.span,
+                origin=Origin(one.provider, one.model, one.prompt),
+            )
+        )
+
+    def _look_for_unseen(self, snapshot: Snapshot) -> None:
+        """Tell of suggestions that the client has reported as accepted, once their text is there:
+        before the report or after it, and in whatever edits it came."""
+        for offered in [one for one in self._unseen if one.uri == snapshot.uri]:
+            text, begin = offered.suggestion.text, offered.begin
+            if snapshot.text.startswith(text, begin):
+                offered.watch.span = Span(begin, begin + len(text))
+                self._tell(offered, snapshot)
 
     def _advance(self, offered: _Offered, taken: Taken) -> None:
         if _ORDER.index(taken) > _ORDER.index(offered.taken):

@@ -31,7 +31,8 @@ _TAIL_CHARS = 24
 @dataclass(frozen=True, slots=True)
 class CachedCompletion:
     """A model's answer: `text` as it may be shown, or "" with a `reason`. `result` is the hash of
-    the whole document with `text` inserted, for which the answer was checked."""
+    the whole document with `text` inserted, for which the answer was checked; `prompt` is the
+    SHA-256 of the prompt."""
 
     text: str
     reason: Reason = Reason.SHOWN
@@ -39,6 +40,7 @@ class CachedCompletion:
     provider: str = ""
     model: str = ""
     result: int = 0
+    prompt: str = ""
 
 
 @dataclass(frozen=True, slots=True)

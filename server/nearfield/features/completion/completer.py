@@ -103,6 +103,7 @@ class _Turn:
             confidence=completion.confidence.mean if completion.confidence else None,
             provider=completion.provider,
             model=completion.model,
+            prompt=completion.prompt,
         )
 
 
@@ -279,6 +280,7 @@ class Completer(Feature):
             if found.watch.first is not None:
                 plan = asked.plan(metrics.usage)
                 document.sent(plan.sent)
+                found.prompt = plan.hash
                 if plan is not expected:
                     metrics.included = included(plan.piece)
                 new_chars = plan.new_chars
@@ -455,7 +457,9 @@ class Completer(Feature):
         context = request_context(asked.cursor, only=scope.only)
         await generate(found, router, infill, context, asked.shaper)
         if found.watch.first is not None:
-            document.sent(asked.plan(found.usage).sent)
+            plan = asked.plan(found.usage)
+            document.sent(plan.sent)
+            found.prompt = plan.hash
         if found.ending is Ending.FAILED:
             return "", None
         lines = found.whole_lines()
@@ -479,6 +483,7 @@ def _completion(
         found.provider,
         found.model,
         result=_text_hash(text, offset, rest),
+        prompt=found.prompt,
     )
 
 

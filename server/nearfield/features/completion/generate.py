@@ -91,7 +91,8 @@ class Generated:
     A token less likely than `min_logprob` ends the stream. `pieces` are the deltas that tell how
     likely their tokens are, each with its offset in the text. `asked` names the providers that were
     asked, with or without success, and `stumbled` says whether one failed before the one that
-    answered. `ended_by` is the control token that ended the text, if one did.
+    answered. `ended_by` is the control token that ended the text, if one did. `prompt` is the
+    SHA-256 of the prompt.
     """
 
     min_logprob: float = float("-inf")
@@ -107,6 +108,7 @@ class Generated:
     offers: tuple[Offer, ...] = ()
     ended_by: str = ""
     stumbled: bool = False
+    prompt: str = ""
 
     @property
     def usage(self) -> Usage | None:

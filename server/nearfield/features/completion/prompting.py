@@ -17,6 +17,7 @@ from dataclasses import dataclass, replace
 
 from nearfield.config.schema import Completion
 from nearfield.context.slice import Slice, SliceBudget, build
+from nearfield.features.accepted import prompt_hash
 from nearfield.features.completion.generate import Stopwatch
 from nearfield.features.cursor import Cursor
 from nearfield.features.documents import Document, PromptText, SentPrompt, snippet_chars
@@ -184,6 +185,13 @@ class PromptPlan:
     sent: SentPrompt
     max_extra_tokens: int = 0
     new_chars: int = 0
+
+    @property
+    def hash(self) -> str:
+        """The SHA-256 of the code that it shows."""
+        piece = self.piece
+        shown = (text for one in piece.snippets for text in (one.path, one.text))
+        return prompt_hash((piece.prefix, piece.suffix, *shown))
 
 
 def candidates(

@@ -15,6 +15,7 @@ from functools import partial
 from nearfield.config.folders import FolderConfigs
 from nearfield.config.schema import Config
 from nearfield.errors import NearfieldError
+from nearfield.features.accepted import Origin, prompt_hash
 from nearfield.features.document_filter import DocumentFilter
 from nearfield.features.next_edit.edit_prompt import (
     FORMS,
@@ -95,6 +96,8 @@ class EditModel:
         self._names = names
         self._router: Router | None = None
         self._asked: dict[str, _LastWindow] = {}
+        self.origin = Origin()
+        """The source of the last answer; one question is asked at a time."""
         self.configure(FolderConfigs(Config()), None)
 
     def configure(self, config: FolderConfigs, router: Router | None) -> None:
@@ -263,12 +266,13 @@ class EditModel:
         )
         text, finish = prompt.prefill, None
         logprobs: list[tuple[int, float]] = []
-        route = router.edit(request, context)
+        route, asked = router.edit(request, context), prompt_hash((request.text,))
         try:
             async with asyncio.timeout(ASK_SECONDS), route:
                 async for item in route:
                     if route.provider is not None:
                         account.provider, account.model = route.provider.name, route.provider.model
+                        self.origin = Origin(account.provider, account.model, asked)
                     if isinstance(item, Restart):
                         text, logprobs = prompt.prefill, []
                         continue

@@ -12,11 +12,12 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 
 from nearfield.config.folders import FolderConfigs
 from nearfield.config.schema import Config
+from nearfield.features.accepted import Origin
 from nearfield.features.cursor import CursorOf
 from nearfield.features.diagnostics import LanguageServers
 from nearfield.features.document_filter import DocumentFilter
@@ -81,7 +82,8 @@ IN_THREAD_CHARS = 10_000
 
 @dataclass(frozen=True, slots=True)
 class NextEdit:
-    """An offer: in the document `uri`, `span` holds `old` and is to hold `new`."""
+    """An offer: in the document `uri`, `span` holds `old` and is to hold `new`. `origin` says which
+    model wrote it, if one did."""
 
     id: str
     uri: str
@@ -90,6 +92,7 @@ class NextEdit:
     new: str
     by: str = "tree"
     """The source of the offer: "tree", "series" (what was done to other lines), or "model"."""
+    origin: Origin = field(default_factory=Origin)
 
 
 class NextEdits(Feature):
@@ -278,7 +281,9 @@ class NextEdits(Feature):
         if offer is None or not self._recent.has(snapshot):
             return (), causes
         edit = offer.edit
-        one = NextEdit(offer.id, snapshot.uri, edit.span, offer.old, edit.text, "model")
+        one = NextEdit(
+            offer.id, snapshot.uri, edit.span, offer.old, edit.text, "model", offer.origin
+        )
         return (one,), causes
 
     async def jump(self, snapshot: Snapshot, causes: list[Cause] | None = None) -> Jump | None:

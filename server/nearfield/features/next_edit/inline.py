@@ -36,4 +36,5 @@ def suggestion_of(edit: NextEdit, text: str, offset: int) -> Suggestion | None:
     if "\n" in text[whole.start : whole.end] or ("\n" in edit.new and not below):
         return None
     new = text[whole.start : edit.span.start] + edit.new + text[edit.span.end : whole.end]
-    return Suggestion(id=edit.id, text=new, replace=whole)
+    origin = edit.origin
+    return Suggestion(edit.id, new, whole, None, origin.provider, origin.model, origin.prompt)

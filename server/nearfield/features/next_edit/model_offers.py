@@ -5,8 +5,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from nearfield.features.accepted import Origin
 from nearfield.features.idle import IdleScheduler
 from nearfield.features.next_edit.edit_model import EditModel
 from nearfield.syntax.parser import Parsed
@@ -23,11 +24,12 @@ MAX_REFUSED = 100
 
 @dataclass(frozen=True, slots=True)
 class ModelOffer:
-    """An edit of a document, where `old` is at its span."""
+    """An edit of a document, where `old` is at its span; `origin` says which model wrote it."""
 
     id: str
     edit: Edit
     old: str
+    origin: Origin = field(default_factory=Origin)
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +130,7 @@ class ModelOffers:
         if edit is not None:
             old = snapshot.text[edit.span.start : edit.span.end]
             if _key(snapshot, edit, old) not in self._refused:
-                offer = ModelOffer(self._new_id(), edit, old)
+                offer = ModelOffer(self._new_id(), edit, old, self._model.origin)
         window = self._model.window(snapshot.uri, form, snapshot.text, offset)
         self._asked = _Proposed(snapshot, window, offer)
 

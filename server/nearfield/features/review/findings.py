@@ -78,6 +78,7 @@ class ReviewFinding:
     suggestion: str = ""
     replacement: str | None = None
     model: str = ""
+    provider: str = ""
 
 
 def schema_of(piece: ReviewPiece) -> dict[str, Any]:
@@ -126,6 +127,7 @@ def accepted(
     parsed: Parsed | None,
     *,
     model: str = "",
+    provider: str = "",
     known: Sequence[ReviewFinding] = (),
 ) -> list[ReviewFinding]:
     """Return the findings of `raw` that can be shown for `text`, without those that `known` has."""
@@ -154,6 +156,7 @@ def accepted(
                 suggestion=_words(one.get("suggestion")),
                 replacement=_replacement(one.get("replacement"), text, span, line, parsed),
                 model=model,
+                provider=provider,
             )
         )
     return kept[:MAX_FINDINGS]

@@ -259,9 +259,15 @@ class Reviewer(Feature):
             if review.failed == review.pieces:
                 raise
             return []
-        text, model = now.snapshot.text, review.model
         return await asyncio.to_thread(
-            accepted, raw, piece, text, now.parsed, model=model, known=tuple(known)
+            accepted,
+            raw,
+            piece,
+            now.snapshot.text,
+            now.parsed,
+            model=review.model,
+            provider=review.provider,
+            known=tuple(known),
         )
 
     async def _reported(self, now: _Pass, piece: ReviewPiece) -> Sequence[Mapping[str, Any]]:

@@ -14,6 +14,7 @@ import pytest_asyncio
 from nearfield.config.folders import FolderConfigs
 from nearfield.config.schema import Cache, Config, Engine, ProviderSettings, Routing
 from nearfield.config.schema import Chat as Settings
+from nearfield.features.accepted import Accepted
 from nearfield.features.chat.audit_store import CallStore
 from nearfield.features.chat.chat import ChatService
 from nearfield.features.chat.protocol import (
@@ -29,6 +30,7 @@ from nearfield.features.chat.tool_servers import ToolServers
 from nearfield.features.diagnostics import Diagnostic
 from nearfield.features.offers import Offers
 from nearfield.features.trace import TraceLog
+from nearfield.listeners import Listeners
 from nearfield.providers.scripted import Scripted
 from nearfield.routing.router import Router
 from nearfield.routing.store import Store
@@ -113,6 +115,7 @@ class Talk:
     offers: Offers = field(default_factory=Offers)
     traces: TraceLog = field(default_factory=TraceLog)
     tool_servers: ToolServers = field(default_factory=ToolServers)
+    applied: Listeners[Accepted] = field(default_factory=Listeners[Accepted])
     person: FakeUser = field(default_factory=FakeUser)
     screen: Screen = field(default_factory=Screen)
     session: str = "s"
