@@ -199,7 +199,7 @@ class EditModel:
                 ),
             )
             reasons, edit = found.reasons, found.edit
-            against = await objection(self._names, snapshot, found.calls, found.shared)
+            against = await objection(self._names, snapshot, found.calls)
             if against is not None:
                 reasons, edit = (*reasons, against), None
             account.stages["gate"] = (time.monotonic() - judging) * 1000

@@ -69,13 +69,11 @@ class EditProposal:
 @dataclass(frozen=True, slots=True)
 class Judged:
     """The edit that may be shown, None for none; `reasons` of the hunks that may not, in order.
-    `calls` are names that it calls and its document does not know; `shared` are the names that
-    alone connect it with the recent edits, empty where something else does."""
+    `calls` are names that it calls and its document does not know."""
 
     edit: Edit | None
     reasons: tuple[Reason, ...]
     calls: frozenset[str] = frozenset()
-    shared: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,10 +128,9 @@ def judge(proposal: EditProposal) -> Judged:
         if gives_to_itself(parsed, put) and not gives_to_itself(proposal.parsed, edit.span):
             return Judged(None, (*reasons, Reason.REPEATS))
         calls = new_calls(parsed, put, proposal.text, proposal.hunks)
-    shared = None if known.explains(kept) or is_fine else known.shared(kept)
-    if shared is not None and not shared:
+    if not (known.explains(kept) or is_fine or known.shares(kept)):
         return Judged(None, (*reasons, Reason.UNRELATED))
-    return Judged(edit, tuple(reasons), calls, shared or frozenset())
+    return Judged(edit, tuple(reasons), calls)
 
 
 def _changes(proposal: EditProposal) -> Iterator[_Change]:
@@ -242,10 +239,10 @@ class _Known:
                 return True
         return False
 
-    def shared(self, changes: Sequence[_Change]) -> frozenset[str]:
-        """Return the names in lines of the hunks that are in lines of the recent edits too."""
+    def shares(self, changes: Sequence[_Change]) -> bool:
+        """Return whether lines of the hunks have a name that lines of the recent edits have too."""
         lines = (word for change in changes for words in change.words for word in _telling(words))
-        return self.about & frozenset(lines)
+        return not self.about.isdisjoint(lines)
 
 
 def _definition_at(proposal: EditProposal, offset: int) -> set[str]:

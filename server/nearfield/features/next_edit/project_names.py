@@ -1,9 +1,8 @@
 """Names in a model's proposal, as the project knows them.
 
 The gate knows one document. The index knows whether anything defines what a proposal calls, and
-which definition an edit of another document was in. It also knows whether a name that connects the
-proposal with the recent edits is used in the whole project. Each question is bounded, and most
-proposals need none. What the index cannot say in time, or does not know yet, is no objection.
+which definition an edit of another document was in. Each question is bounded, and most proposals
+need none. What the index cannot say in time, or does not know yet, is no objection.
 """
 
 from __future__ import annotations
@@ -72,10 +71,6 @@ class IndexedNames(Protocol):
         """Return those of `names` that no file defines or refers to."""
         ...
 
-    async def widespread(self, names: Collection[str], snapshot: Snapshot) -> frozenset[str]:
-        """Return those of `names` that a large share of the files refers to."""
-        ...
-
     async def defined_around(
         self, places: Sequence[tuple[str, int]], snapshot: Snapshot
     ) -> frozenset[str]:
@@ -105,22 +100,17 @@ async def objection(
     names: IndexedNames | None,
     snapshot: Snapshot,
     calls: Collection[str],
-    shared: Collection[str],
 ) -> Reason | None:
     """Return what the index has against a proposal, None for nothing. `calls` are what it calls and
-    its document does not know; `shared` are the names that alone connect it with the recent edits,
-    empty where something else does."""
-    if names is None:
+    its document does not know."""
+    if names is None or not calls:
         return None
     try:
         async with asyncio.timeout(ASK_SECONDS):
-            if calls and await names.unknown(sorted(calls)[:MAX_NAMES], snapshot):
-                return Reason.UNKNOWN_NAME
-            if 0 < len(shared) <= MAX_NAMES and await names.widespread(shared, snapshot) == shared:
-                return Reason.UNRELATED
+            unknown = await names.unknown(sorted(calls)[:MAX_NAMES], snapshot)
     except TimeoutError:
         return None
-    return None
+    return Reason.UNKNOWN_NAME if unknown else None
 
 
 def new_calls(after: Parsed, span: Span, before: str, hunks: Sequence[Hunk]) -> frozenset[str]:

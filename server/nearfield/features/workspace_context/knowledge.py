@@ -349,11 +349,6 @@ class Knowledge(Feature):
         none while the index has not all files."""
         return await self._of_all(snapshot, partial(name_facts.unknown, names=names))
 
-    async def widespread(self, names: Collection[str], snapshot: Snapshot) -> frozenset[str]:
-        """Return those of `names` that a large share of the files in the folder of `snapshot`
-        refers to; none while the index has not all files."""
-        return await self._of_all(snapshot, partial(name_facts.widespread, names=names))
-
     async def defined_around(
         self, places: Sequence[tuple[str, int]], snapshot: Snapshot
     ) -> frozenset[str]:

@@ -8,30 +8,13 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from nearfield.index.interface import IndexReader
 
-__all__ = ["defined_around", "unknown", "widespread"]
-
-WIDESPREAD_SHARE = 0.1
-"""Share of a folder's files that refer to a name from which on it connects nothing."""
-MIN_FILES = 10
-"""In fewer files no name is widespread."""
-MAX_REFERENCES = 2_000
-"""References that are counted of one name."""
+__all__ = ["defined_around", "unknown"]
 
 
 def unknown(reader: IndexReader, names: Collection[str]) -> frozenset[str]:
     """Return those of `names` that no file defines, in any style of writing, or refers to."""
     return frozenset(
         name for name in names if not reader.definitions(name, 1) and not reader.references(name, 1)
-    )
-
-
-def widespread(reader: IndexReader, names: Collection[str]) -> frozenset[str]:
-    """Return those of `names` that a large share of the files refers to."""
-    least = max(MIN_FILES, reader.counts().files * WIDESPREAD_SHARE)
-    return frozenset(
-        name
-        for name in names
-        if len({one.path for one in reader.references(name, MAX_REFERENCES)}) >= least
     )
 
 

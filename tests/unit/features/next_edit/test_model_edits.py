@@ -146,9 +146,6 @@ class IndexWith:
     async def unknown(self, names: Collection[str], snapshot: Snapshot) -> frozenset[str]:
         return (await self._answer("unknown", names)) & frozenset(names)
 
-    async def widespread(self, names: Collection[str], snapshot: Snapshot) -> frozenset[str]:
-        return (await self._answer("widespread", names)) & frozenset(names)
-
     async def defined_around(
         self, places: Sequence[tuple[str, int]], snapshot: Snapshot
     ) -> frozenset[str]:
@@ -179,7 +176,6 @@ NAMED = proposing('print("at", path.name)')
 MADE_UP = proposing('print("at", shortened(path))')
 SHOWN = (Reason.SHOWN, "")
 UNKNOWN = (Reason.UNKNOWN_NAME, "unknown_name")
-UNRELATED = (Reason.UNRELATED, "unrelated")
 
 
 @pytest.mark.parametrize(
@@ -187,15 +183,12 @@ UNRELATED = (Reason.UNRELATED, "unrelated")
     [
         # Nothing defines the function that is called.
         (MADE_UP, IndexWith(unknown={"shortened"}), UNKNOWN, ["shortened"]),
-        (MADE_UP, IndexWith(), SHOWN, ["shortened", "path"]),
-        # `path` alone connects it with the edit, and is in every other file.
-        (NAMED, IndexWith(widespread={"path"}), UNRELATED, ["path"]),
-        (NAMED, IndexWith(), SHOWN, ["path"]),
+        (MADE_UP, IndexWith(), SHOWN, ["shortened"]),
         # An index that is busy, or not there, speaks against nothing.
         (MADE_UP, IndexWith(60.0, unknown={"shortened"}), SHOWN, ["shortened"]),
         (MADE_UP, None, SHOWN, []),
-        # What the change itself says needs no index.
-        (proposing('print("at", load(path))'), IndexWith(widespread={"path"}), SHOWN, []),
+        # What calls nothing new needs no index.
+        (NAMED, IndexWith(unknown={"path", "name"}), SHOWN, []),
     ],
 )
 async def test_the_index_may_object_to_a_proposal(

@@ -288,14 +288,10 @@ async def test_recent_edits_of_other_files_are_shown_but_never_keys(sit: Sit) ->
 
 
 async def test_what_the_whole_folder_knows_of_names(sit: Sit) -> None:
-    users = {
-        f"use/many{n}.py": "from shop.money import priceOf\nx = priceOf('a')\n" for n in range(12)
-    }
-    desk = await sit({**FILES, **users, "shop/web.ts": "export const shown = () => 1;\n"})
+    desk = await sit({**FILES, "shop/web.ts": "export const shown = () => 1;\n"})
     here = desk.snapshot("shop/till.py", "")
     names = ["Shelf", "priceOf", "price_of", "shown", "invented"]
     assert await desk.knowledge.unknown(names, here) == {"invented"}
-    assert await desk.knowledge.widespread(names, here) == {"priceOf"}
     places = [(str(desk.root / "shop/stock.py"), row) for row in (3, 4, 7, 400)]
     found = await desk.knowledge.defined_around([*places, ("/elsewhere/a.py", 1)], here)
     assert found == {"__init__", "put"}
@@ -305,5 +301,4 @@ async def test_an_index_that_is_not_there_knows_nothing_of_names(sit: Sit) -> No
     desk = await sit(enabled=False)
     here = desk.snapshot("shop/till.py", "")
     assert await desk.knowledge.unknown(["invented"], here) == frozenset()
-    assert await desk.knowledge.widespread(["invented"], here) == frozenset()
     assert await desk.knowledge.defined_around([(str(desk.root / "a.py"), 1)], here) == frozenset()
