@@ -83,6 +83,8 @@ Start = Callable[..., Awaitable[Service]]
 def _own_directories(  # pyright: ignore[reportUnusedFunction] - used by being there
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    # What a test accepts is signed by no key of the developer's.
+    monkeypatch.setenv("PYTHON_KEYRING_BACKEND", "keyring.backends.null.Keyring")
     for name in ("DATA", "CACHE", "CONFIG"):
         monkeypatch.setenv(f"NEARFIELD_{name}_DIR", str(tmp_path / name.lower()))
 
