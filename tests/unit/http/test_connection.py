@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
 import uvicorn
@@ -13,6 +14,17 @@ from nearfield.http import connection
 from nearfield.http.exchange import Event, HttpExchange, Receive, Send
 
 HEAD = b"POST / HTTP/1.1\r\nHost: a\r\n"
+
+
+no_delay: list[int] = []
+"""Of each connection of the server, whether its packets are sent at once."""
+
+
+class Watched(connection.HttpConnection):
+    def connection_made(self, transport: Any) -> None:
+        super().connection_made(transport)
+        held = transport.get_extra_info("socket")
+        no_delay.append(held.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
 
 
 async def app(scope: Event, receive: Receive, send: Send) -> None:
@@ -30,7 +42,7 @@ async def port(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[int]:
     monkeypatch.setattr(connection, "HEADER_SECONDS", 0.2)
     monkeypatch.setattr(connection, "MAX_CONNECTIONS", 3)
     config = uvicorn.Config(
-        app, http=connection.HttpConnection, lifespan="off", log_config=None, timeout_keep_alive=60
+        app, http=Watched, lifespan="off", log_config=None, timeout_keep_alive=60
     )
     server = uvicorn.Server(config)
     with socket.create_server(("127.0.0.1", 0)) as listening:
@@ -72,6 +84,15 @@ async def test_a_slow_connection_is_closed(port: int, sent: bytes, then: bytes) 
     finally:
         trickling.cancel()
         write.close()
+
+
+async def test_an_answers_body_does_not_wait_for_an_acknowledgement(port: int) -> None:
+    no_delay.clear()
+    read, write = await asyncio.open_connection("127.0.0.1", port)
+    write.write(HEAD + b"Content-Length: 3\r\n\r\nabc")
+    assert b"200" in await read.readline()
+    write.close()
+    assert no_delay == [1]
 
 
 async def test_an_idle_connection_between_requests_is_kept(port: int) -> None:
