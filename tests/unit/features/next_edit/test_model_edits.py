@@ -257,6 +257,8 @@ async def test_what_the_user_does_next_ends_a_question_and_frees_the_model(how: 
     service.changed(now, [Edit(Span(at, at), ", high: number")])
     far = now.text.index("const size")
     async with asyncio.timeout(60):
+        while not service.next_edits.model.form(now):
+            await asyncio.sleep(0)  # the providers are built in the background
         waiting = asyncio.create_task(service.next_edits.offered(now, far, 600.0))
         while not model.streaming:
             await asyncio.sleep(0)
