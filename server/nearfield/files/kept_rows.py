@@ -10,7 +10,7 @@ from typing import Generic, TypeVar
 import msgspec
 
 from nearfield.errors import ConfigError
-from nearfield.files.private import private_file, private_folder, read_private
+from nearfield.files.private import append_private, private_folder, read_private
 from nearfield.files.read import UnreadableFile
 
 MAX_BYTES = 64 << 20
@@ -46,11 +46,11 @@ class KeptRows(Generic[Row]):
     def add(self, row: Row) -> None:
         """Keep a row at once. Raises `ConfigError` where it cannot be written."""
         self._rows[self._key(row)] = row
+        content = b"\n" * self._is_torn + msgspec.json.encode(row) + b"\n"
         try:
             if not self.path.parent.exists():
                 private_folder(self.path.parent)
-            with private_file(self.path).open("ab") as file:
-                file.write(b"\n" * self._is_torn + msgspec.json.encode(row) + b"\n")
+            append_private(self.path, content)
         except OSError as error:
             raise ConfigError(f"{self.path} cannot be written: {error.strerror}.") from error
         self._is_torn = False

@@ -103,21 +103,24 @@ def write_private(path: Path, content: bytes) -> None:
         draft.unlink(missing_ok=True)
 
 
-def append_private(path: Path, content: bytes, after: int) -> None:
-    """Cut a private file to its first `after` bytes and append `content`, on the disk when this
-    returns. Raises `OSError`, and then the file has its first `after` bytes only."""
+def append_private(path: Path, content: bytes, after: int | None = None) -> None:
+    """Append `content` to a private file, on the disk when this returns; with `after` it is first
+    cut to so many bytes. Raises `OSError`, and then no part of `content` is left in a cut file."""
     flags = os.O_WRONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
-    handle = os.open(private_file(path), flags)
+    # Several processes may append to a file that is not cut.
+    handle = os.open(private_file(path), flags | (os.O_APPEND if after is None else 0))
     try:
-        os.ftruncate(handle, after)
-        os.lseek(handle, after, os.SEEK_SET)
+        if after is not None:
+            os.ftruncate(handle, after)
+            os.lseek(handle, after, os.SEEK_SET)
         rest = memoryview(content)
         while rest:
             rest = rest[os.write(handle, rest) :]
         os.fsync(handle)
     except OSError:
         with suppress(OSError):
-            os.ftruncate(handle, after)
+            if after is not None:
+                os.ftruncate(handle, after)
         raise
     finally:
         os.close(handle)
