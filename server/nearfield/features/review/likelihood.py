@@ -158,11 +158,19 @@ async def _judged(
 ) -> Mapping[str, Any] | None:
     """Return what is found at a suspect, None for nothing."""
     text = reading.text
-    lines = [one for one in await reading.rewritten(suspect) if _parses(parsed, one.edit(text))]
-    for line in lines:
+    for line in await reading.rewritten(suspect):
+        edit = line.edit(text)
+        is_same = _dense(text[edit.span.start : edit.span.end]) == _dense(edit.text)
+        if is_same or not _parses(parsed, edit):
+            continue  # it differs in blanks alone, or is no code
         if await reading.gain(line) >= MIN_TOTAL:
             return _reported(text, line)
     return None
+
+
+def _dense(text: str) -> str:
+    """Return a text without its blanks."""
+    return "".join(text.split())
 
 
 def _suspects(reading: _CodeReading, piece: ReviewPiece, parsed: Parsed | None) -> list[_Suspect]:

@@ -14,7 +14,7 @@ from nearfield.features.review.likelihood import unlikely
 from nearfield.features.review.pieces import pieces_of
 from nearfield.providers.base import Scorer
 from nearfield.syntax.languages import language_for
-from nearfield.syntax.parser import parse
+from nearfield.syntax.parser import Parsed, parse
 from nearfield.types import Delta, EditRequest, ScoredToken, ScoreRequest
 
 RIGHT = '''\
@@ -74,10 +74,14 @@ class KnowsLines:
             yield Delta(text=more)
 
 
-async def review(text: str, model: Any = None, changed: set[int] | None = None) -> list[Any]:
+def python(text: str) -> Parsed | None:
     language = language_for("python")
     assert language is not None
-    parsed = parse(language, text)
+    return parse(language, text)
+
+
+async def review(text: str, model: Any = None, changed: set[int] | None = None) -> list[Any]:
+    parsed = python(text)
     found: list[ReviewFinding] = []
     for piece in pieces_of(text, "a.py", parsed, None, changed):
         raw = await unlikely(cast(Scorer, model or KnowsLines()), text, piece, parsed)
@@ -196,6 +200,25 @@ async def test_a_line_that_does_not_parse_is_not_asked_about_again() -> None:
     assert await review(RIGHT.replace("len(values)", "total"), broken) == []
     scored = [one for one in broken.asked if isinstance(one, ScoreRequest)]
     assert len(scored) == 1
+
+
+@pytest.mark.asyncio
+async def test_a_line_that_differs_in_blanks_alone_is_no_finding() -> None:
+    model, text = Spaced(), RIGHT.replace("total / len", "total/len")
+    parsed = python(text)
+    (piece,) = pieces_of(text, "a.py", parsed, None, None)
+    assert await unlikely(cast(Scorer, model), text, piece, parsed) == []
+    assert any(isinstance(one, EditRequest) for one in model.asked)
+
+
+class Spaced(KnowsLines):
+    """A model whose token for a division has blanks and the next word in it."""
+
+    async def score(self, request: ScoreRequest) -> tuple[ScoredToken, ...]:
+        scored = await super().score(request)
+        return tuple(
+            replace(one, others=((" / len", LIKELY),)) if one.text == "/" else one for one in scored
+        )
 
 
 class Certain(KnowsLines):
