@@ -104,8 +104,9 @@ def write_private(path: Path, content: bytes) -> None:
 
 
 def append_private(path: Path, content: bytes, after: int | None = None) -> None:
-    """Append `content` to a private file, on the disk when this returns; with `after` it is first
-    cut to so many bytes. Raises `OSError`, and then no part of `content` is left in a cut file."""
+    """Append `content` to a private file, on the disk when this returns; with `after` the file is
+    cut to that length in bytes before. Raises `OSError`, and then a file that was cut has no part
+    of `content`."""
     flags = os.O_WRONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
     # Several processes may append to a file that is not cut.
     handle = os.open(private_file(path), flags | (os.O_APPEND if after is None else 0))
