@@ -65,13 +65,17 @@ async def test_a_server_says_what_it_is_and_what_it_does(server: Registration) -
     assert found["requests"] == []
 
 
+def no_socket(name: str) -> None:
+    """Stands for a system without such sockets, or a path that is too long for one."""
+
+
 @pytest.mark.parametrize("path_is_short", [True, False])
 @pytest.mark.parametrize("turns", range(6))
 async def test_a_server_that_ends_while_it_begins_to_listen_leaves_nothing(
     service: Service, monkeypatch: pytest.MonkeyPatch, turns: int, path_is_short: bool
 ) -> None:
     if not path_is_short:
-        monkeypatch.setattr(listener, "socket_of", lambda _: None)
+        monkeypatch.setattr(listener, "socket_of", no_socket)
     one = ServerListener(service)
     one.begin("editor")
     for _ in range(turns):
