@@ -130,6 +130,40 @@ def _show_in_editor(place: Place, name: str) -> str:
     return _chat_in_editor(place, f'What is this? @file:"{name}"')
 
 
+def _completed_in_editor(method: str) -> Callable[[Place, str, str], str]:
+    """Return a function that opens a text as a file of the place and has it completed at its end by
+    `method`; it answers that and the status."""
+
+    def complete(place: Place, name: str, text: str) -> str:
+        wire = _opened(place)
+        try:
+            uri = wire.open(text, (place.root / name).as_uri())
+            position = {"line": text.count("\n"), "character": len(text.rpartition("\n")[2])}
+            document: dict[str, Any] = {"uri": uri, "version": 1}
+            params = {
+                **{"textDocument": document, "position": position, "context": {"triggerKind": 1}},
+                "doc": {**document, "position": position},
+            }
+            answer = wire.answer(wire.request(method, params))
+            return json.dumps([answer, wire.ask("nearfield/status")])
+        finally:
+            wire.end()
+
+    return complete
+
+
+def _completing(method: str) -> Door:
+    complete = _completed_in_editor(method)
+
+    def show(place: Place, name: str) -> str:
+        path = place.root / name
+        if path.is_symlink() or not path.resolve().is_relative_to(place.root):
+            return ""  # what the user edits outside of the folder is no file of the folder
+        return complete(place, name, f"{path.read_text()}b = ")
+
+    return Door(show, lambda place, message: complete(place, "open.py", f"# {message}\na = "))
+
+
 def _begin_in_editor(place: Place) -> Callable[[], None]:
     wire = _opened(place)
     wire.request("nearfield/chat", {"message": "go on"})
@@ -332,6 +366,11 @@ def _show_in_commit_message(place: Place, name: str) -> str:
 
 DOORS: dict[str, Door] = {
     "chat in an editor": Door(_show_in_editor, _chat_in_editor, _begin_in_editor),
+    "ghost text": _completing("textDocument/inlineCompletion"),
+    "Copilot's getCompletions": _completing("getCompletions"),
+    "nearfield ask": Door(
+        ask=lambda place, message: place.run("ask", message), begin=_begin_in_terminal
+    ),
     "nearfield chat": Door(_show_in_terminal, _chat_in_terminal, _begin_in_terminal),
     # It asks no model, so that it has no questions.
     "nearfield mcp": Door(_show_to_agent, needs="mcp"),
