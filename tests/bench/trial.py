@@ -15,7 +15,7 @@ import json
 import random
 from dataclasses import asdict, dataclass
 
-from nearfield.features.sequential import ArmSums, rate_interval
+from nearfield.features.trial.sequential import ArmSums, rate_interval
 
 RATE = 0.3
 DAYS = 28

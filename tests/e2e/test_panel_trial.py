@@ -15,7 +15,7 @@ from tests.unit.catalog.gguf_files import model
 
 from nearfield.features.metrics.store import RecordStore
 from nearfield.features.suggestion_record import SuggestionRecord, Taken
-from nearfield.features.trial import Trial, kept_trial
+from nearfield.features.trial.trial import Trial, kept_trial
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,7 @@ from tests.e2e.test_cli import Shell, check
 from tests.unit.catalog import gguf_files
 
 from nearfield.features.metrics.store import RecordStore
-from nearfield.features.trial import Trial, kept_trial, read_mark
+from nearfield.features.trial.trial import Trial, kept_trial, read_mark
 from nearfield.testing import start
 
 PATIENT = {"deadline_ms": 60_000, "invoked_deadline_ms": 60_000}

@@ -13,7 +13,7 @@ from nearfield.cli.output import ExitCode, emit, fail, print_json, reported, say
 from nearfield.cli.table import Kind, print_table
 
 if TYPE_CHECKING:
-    from nearfield.features.trial_result import TrialArm, TrialResult
+    from nearfield.features.trial.result import TrialArm, TrialResult
 
 STOPPED = "Stopped."
 COLUMNS: Mapping[str, Kind] = {
@@ -49,7 +49,7 @@ def start(
 ) -> None:
     """Begin a trial. Running editors follow within half a minute."""
     from nearfield.catalog.models import Catalog
-    from nearfield.features.trial_start import start_trial
+    from nearfield.features.trial.start import start_trial
 
     with reported(as_json, STOPPED):
         # Only the user's own settings count: a workspace starts no trial.
@@ -83,7 +83,7 @@ def status(as_json: AsJson = False) -> None:
 @app.command()
 def end(as_json: AsJson = False) -> None:
     """End the trial now; the model of the settings completes again. Exit code 1 if none runs."""
-    from nearfield.features.trial import end_trial
+    from nearfield.features.trial.trial import end_trial
 
     with reported(as_json, STOPPED):
         found = _result()
@@ -105,7 +105,7 @@ def adopt(
     as_json: AsJson = False,
 ) -> None:
     """End the trial, and let the better model complete from now on, by your config.toml."""
-    from nearfield.features.trial_adopt import adopt_model
+    from nearfield.features.trial.adopt import adopt_model
 
     with reported(as_json, STOPPED):
         found = _result()
@@ -120,7 +120,7 @@ def adopt(
 
 def _result() -> TrialResult | None:
     from nearfield.features.metrics.store import RecordStore
-    from nearfield.features.trial_result import look
+    from nearfield.features.trial.result import look
 
     return look(RecordStore())
 

@@ -44,8 +44,8 @@ from nearfield.features.remote_choice import clouds
 from nearfield.features.review.reviewer import Reviewer
 from nearfield.features.status import ServiceState, ServiceStatus, StatusBoard
 from nearfield.features.trace import TraceLog
-from nearfield.features.trial_arms import TrialArms
-from nearfield.features.trial_follower import TrialFollower
+from nearfield.features.trial.arms import TrialArms
+from nearfield.features.trial.follower import TrialFollower
 from nearfield.features.workspace_context.knowledge import Knowledge
 from nearfield.listeners import Listeners
 from nearfield.power import is_on_battery

@@ -20,7 +20,7 @@ from nearfield.features.chat.kept_chats import FOLDER as CHATS
 from nearfield.features.measured import FILE as MEASURED
 from nearfield.features.metrics.store import FILE as SUGGESTIONS
 from nearfield.features.token import Token
-from nearfield.features.trial import trial_file
+from nearfield.features.trial.trial import trial_file
 from nearfield.http import wire
 from nearfield.http.app import PathHandler
 from nearfield.http.exchange import HttpExchange

@@ -14,10 +14,10 @@ from nearfield.catalog.models import Catalog
 from nearfield.config.load import load
 from nearfield.errors import CatalogError, ConfigError
 from nearfield.features.metrics.store import RecordStore
-from nearfield.features.trial import DAYS, Trial, end_trial
-from nearfield.features.trial_adopt import adopt_model
-from nearfield.features.trial_result import TrialResult, look
-from nearfield.features.trial_start import ROLE, start_trial
+from nearfield.features.trial.adopt import adopt_model
+from nearfield.features.trial.result import TrialResult, look
+from nearfield.features.trial.start import ROLE, start_trial
+from nearfield.features.trial.trial import DAYS, Trial, end_trial
 from nearfield.panel.view import NoBody, Query, Read, ViewAction
 
 

@@ -18,12 +18,15 @@ from nearfield.config.load import load
 from nearfield.config.paths import user_config_file
 from nearfield.config.schema import Completion, Config, Engine, Models
 from nearfield.errors import ConfigError
-from nearfield.features import trial_arms
 from nearfield.features.metrics.store import RecordStore
-from nearfield.features.sequential import MIN_DAYS_OF_DOCUMENTS, ArmSums, rate_interval
 from nearfield.features.service import Service
 from nearfield.features.suggestion_record import SuggestionRecord, Taken
-from nearfield.features.trial import (
+from nearfield.features.trial import arms
+from nearfield.features.trial.adopt import adopt_model
+from nearfield.features.trial.result import TrialResult, look, trial_result
+from nearfield.features.trial.sequential import MIN_DAYS_OF_DOCUMENTS, ArmSums, rate_interval
+from nearfield.features.trial.start import start_trial
+from nearfield.features.trial.trial import (
     DAY,
     Trial,
     end_trial,
@@ -33,9 +36,6 @@ from nearfield.features.trial import (
     read_mark,
     trial_file,
 )
-from nearfield.features.trial_adopt import adopt_model
-from nearfield.features.trial_result import TrialResult, look, trial_result
-from nearfield.features.trial_start import start_trial
 from nearfield.routing.router import EMBEDDED_TRIAL
 from nearfield.types import Reason
 
@@ -141,7 +141,7 @@ async def test_a_model_that_is_late_is_passed_over(start: Start) -> None:
     slow = scripted(EMBEDDED_TRIAL, {"text": "second\n", "delay_ms": 60_000})
     service, trial = await tried(start, slow, deadline_ms=1000)
     service._trial._arms.is_ready = True  # pyright: ignore[reportPrivateUsage]
-    for name in names(trial, 1, trial_arms.MAX_LATE):
+    for name in names(trial, 1, arms.MAX_LATE):
         assert await FakeUser(service, ADD, name).said() == f"<{Reason.DEADLINE}>"
         service.read_log()
     assert await FakeUser(service, ADD, names(trial, 1, 9)[-1]).said() == "first"

@@ -30,7 +30,7 @@ from nearfield.features.completion.prompting import (
 )
 from nearfield.features.cursor import Cursor, DocumentTrees
 from nearfield.features.documents import Document
-from nearfield.features.trial_arms import TrialArms
+from nearfield.features.trial.arms import TrialArms
 from nearfield.providers.base import Provider
 from nearfield.providers.estimate import CHARS_PER_TOKEN
 from nearfield.routing.request_context import Task

@@ -16,15 +16,15 @@ from datetime import datetime
 from statistics import quantiles
 
 from nearfield.features.metrics.store import RecordStore
-from nearfield.features.sequential import (
+from nearfield.features.suggestion_record import SuggestionRecord, Taken
+from nearfield.features.trial.sequential import (
     MIN_DAYS_OF_DOCUMENTS,
     MIN_TAKEN,
     ArmSums,
     RateInterval,
     rate_interval,
 )
-from nearfield.features.suggestion_record import SuggestionRecord, Taken
-from nearfield.features.trial import DAY, Trial, end_trial, kept_trial, read_mark
+from nearfield.features.trial.trial import DAY, Trial, end_trial, kept_trial, read_mark
 from nearfield.types import GIVEN_UP
 
 SAME = 0.05

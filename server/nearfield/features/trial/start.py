@@ -11,7 +11,7 @@ from nearfield.catalog.recommend import this_machine
 from nearfield.config.schema import Config
 from nearfield.engine.memory import ceiling, expected
 from nearfield.errors import ConfigError
-from nearfield.features.trial import DAYS, Trial, keep_trial, kept_trial, new_trial
+from nearfield.features.trial.trial import DAYS, Trial, keep_trial, kept_trial, new_trial
 
 ROLE = "complete"
 """The one role whose suggestions are taken or not."""

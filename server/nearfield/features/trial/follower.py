@@ -17,9 +17,9 @@ from nearfield.features.assemble import Loading
 from nearfield.features.documents import Answered, Document
 from nearfield.features.feature import Feature
 from nearfield.features.metrics.store import RecordStore
-from nearfield.features.trial import Trial, kept_trial
-from nearfield.features.trial_arms import TrialArms
-from nearfield.features.trial_result import look
+from nearfield.features.trial.arms import TrialArms
+from nearfield.features.trial.result import look
+from nearfield.features.trial.trial import Trial, kept_trial
 from nearfield.routing.router import Router
 from nearfield.tasks import describe, run_task, stop_task
 from nearfield.types import HealthState

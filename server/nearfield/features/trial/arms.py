@@ -10,7 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 
-from nearfield.features.trial import Trial
+from nearfield.features.trial.trial import Trial
 from nearfield.providers.base import Provider
 from nearfield.providers.memory import Resident
 from nearfield.routing.request_context import Task

@@ -6,9 +6,9 @@ from pathlib import Path
 
 from nearfield.catalog import user
 from nearfield.errors import ConfigError
-from nearfield.features.trial import end_trial
-from nearfield.features.trial_result import TrialResult
-from nearfield.features.trial_start import ROLE
+from nearfield.features.trial.result import TrialResult
+from nearfield.features.trial.start import ROLE
+from nearfield.features.trial.trial import end_trial
 
 
 def adopt_model(found: TrialResult, model: str = "") -> tuple[str, Path]:

@@ -1,0 +1,1 @@
+"""A trial of two models for completions."""
