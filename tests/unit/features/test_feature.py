@@ -17,10 +17,12 @@ from .conftest import FakeUser, Start, scripted
 HOOKS = ("opened", "changed", "closed", "idle", "activity_changed", "configure", "answered")
 FEATURES = (
     "Prefill",
+    "TrialFollower",
     "Completer",
     "NextEdits",
     "Acceptance",
     "Recorder",
+    "ProvenanceRecorder",
     "Explainer",
     "Reviewer",
     "PromptCache",

@@ -169,6 +169,10 @@ def check(content: bytes, head: ChainHead | None, checking: Checking | None = No
         found.records.append(fields)
         last = hash_of(line)
     _check_end(found, ChainHead(number, last, base), head, checking)
+    if head is not None and checking is not None:
+        named = first if head.number == found.pruned else _numbered(found.records, head.number)
+        if named and _signer(named) != _signer(head.fields):
+            found.problems.append("The head is not signed as its record is: it was altered.")
     found.unsigned = _uncovered(found.records, checking)
     return found
 
@@ -195,6 +199,16 @@ def _check_end(
     at_head = str(after[0].get("prev")) if end.number > head.number and after else end.hash
     if at_head != head.hash:
         found.problems.append(f"Record {head.number} is not the one that the head names.")
+
+
+def _numbered(records: Sequence[Fields], number: int) -> Fields:
+    """Return the record of that number, no fields if there is none."""
+    return next((one for one in records if one.get("n") == number), {})
+
+
+def _signer(fields: Fields) -> str:
+    """Return the name of the key that a line says has signed it, "" for none."""
+    return str(fields.get("key")) if "sig" in fields else ""
 
 
 def _check_signature(what: str, fields: Fields, checking: Checking | None, found: Verdict) -> None:

@@ -105,6 +105,14 @@ def test_every_single_alteration_is_found(
     assert found.problems or is_begun
 
 
+def test_a_head_without_its_signature_hides_no_cut_end() -> None:
+    signing, checking = KEYS[-1] if KEYS[-1][0] is not None else KEYS[0]
+    lines, _ = made([2, 1, 1], signing)
+    forged = ChainHead(3, chain.hash_of(lines[2]))
+    found = chain.check(joined(lines[:3]), ChainHead.read(forged.line(None)), checking)
+    assert found.problems == ["The head is not signed as its record is: it was altered."]
+
+
 @given(
     count=st.integers(3, 8),
     first=st.integers(0, 7),
