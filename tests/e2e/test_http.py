@@ -71,6 +71,7 @@ class HttpServer:
         """The events of a stream, which ends as it shall."""
         answer = self.post(path, {**body, "stream": True})
         assert answer.headers["content-type"].startswith("text/event-stream")
+        assert "no-transform" in answer.headers["cache-control"]  # no proxy collects it
         lines = [line for line in answer.text.split("\n\n") if line]
         assert lines[-1] == "data: [DONE]"
         return [json.loads(line.removeprefix("data: ")) for line in lines[:-1]]

@@ -109,7 +109,10 @@ class HttpExchange:
         own; a later one is the last event."""
         async for event in events:
             if not self.begun:
-                await self._start(200, {"content-type": self.dialect.media})
+                # A proxy on the way, as remote editors have one, must not collect what it could
+                # then compress.
+                kept = {"cache-control": "no-store, no-transform"}
+                await self._start(200, {"content-type": self.dialect.media} | kept)
             await self._piece(self.dialect.frame(event))
         await self._piece(self.dialect.last, last=True)
 
