@@ -6,6 +6,7 @@ import json
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -78,8 +79,17 @@ def test_a_file_of_which_nothing_comes_is_named_and_the_others_are_done(shell: S
     assert told["outcomes"] == {"changed": 2, "nothing": 1}
 
 
+@pytest.fixture
+def interrupts() -> Iterator[None]:
+    """Let children heed SIGINT, which a shell makes those ignore that it runs in the background."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="no SIGINT for a child")
 @pytest.mark.parametrize("write", [False, True])
+@pytest.mark.usefixtures("interrupts")
 def test_an_interrupted_run_goes_on_where_it_was(shell: Shell, write: bool) -> None:
     more = ["--write"] if write else []
     shell.settings(script(answer("one"), answer("six", delay_ms=100_000)))

@@ -281,7 +281,7 @@ def test_a_real_model_is_seen_at_work_unloaded_and_loaded(
         server = page.get_by_role("region", name="neovim in shop")
         figures = server.locator("dl").first
         expect(figures).to_contain_text(re.compile(r"Writes\s*[\d.]+ tokens/s"))
-        expect(figures).to_contain_text(re.compile(r"In memory\s*\d+ MB"))
+        expect(figures).to_contain_text(re.compile(r"In memory\s*\d+\sMB"))
         requests = server.get_by_role("table", name="The last requests")
         expect(requests.get_by_role("row").nth(1)).to_contain_text(re.compile(r"\d+ tokens"))
 
