@@ -1,6 +1,6 @@
 """The control panel with 100,000 recorded suggestions: times of its requests, and the first paint.
 
-    python tests/bench/panel.py [--records 100000] [--rounds 20]
+    python -m tests.bench.panel [--records 100000] [--rounds 20]
 
 A home of its own gets the records of 28 days and 2,000 requests in the ledger; no editor runs. Each
 path of the API is asked `--rounds` times over HTTP, one after the other. Then Chromium opens the
