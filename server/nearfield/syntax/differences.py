@@ -35,3 +35,8 @@ def common_prefix(a: Sequence[str], b: Sequence[str]) -> int:
         else:
             high = half - 1
     return low
+
+
+def unspaced(text: str) -> str:
+    """Return a text without its white space."""
+    return "".join(text.split())

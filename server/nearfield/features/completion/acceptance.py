@@ -19,6 +19,7 @@ from nearfield.features.documents import Answered, DocumentChange, Documents
 from nearfield.features.feature import Feature
 from nearfield.features.idle import REST_SECONDS
 from nearfield.features.suggestion_record import SuggestionRecord, Taken
+from nearfield.syntax.differences import unspaced
 from nearfield.types import Edit, Snapshot, Span, Suggestion, Trace
 
 __all__ = ["Acceptance", "SurvivalWatch", "Taken"]
@@ -65,8 +66,8 @@ class SurvivalWatch:
     def survived(self, text: str) -> float:
         """Return the share of its characters (0..1), without white space, that are still in the
         span of the document `text`, in order."""
-        before = "".join(self.text[:COMPARED_CHARS].split())
-        now = "".join(text[self.span.start : self.span.end][: 2 * COMPARED_CHARS].split())
+        before = unspaced(self.text[:COMPARED_CHARS])
+        now = unspaced(text[self.span.start : self.span.end][: 2 * COMPARED_CHARS])
         if not before:
             return 1.0
         same = SequenceMatcher(None, before, now, autojunk=False).get_matching_blocks()

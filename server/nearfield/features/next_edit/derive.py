@@ -28,7 +28,7 @@ from nearfield.features.next_edit.tokens import (
     is_balanced,
     tokens_of,
 )
-from nearfield.syntax.differences import changed_span
+from nearfield.syntax.differences import changed_span, unspaced
 
 __all__ = ["LineChange", "rewrite_of"]
 
@@ -369,11 +369,7 @@ def _explains(rule: Rewrite, change: LineChange) -> bool:
         start, end = match.span.start + moved, match.span.end + moved
         text = text[:start] + match.new + text[end:]
         moved += len(match.new) - (match.span.end - match.span.start)
-    return bool(found) and _plain(text) == _plain(change.new)
-
-
-def _plain(text: str) -> str:
-    return "".join(text.split())
+    return bool(found) and unspaced(text) == unspaced(change.new)
 
 
 def _texts(tokens: Sequence[LineToken]) -> list[str]:

@@ -18,6 +18,7 @@ from nearfield.features.next_edit.edit_prompt import Hunk
 from nearfield.features.next_edit.no_change import gives_to_itself
 from nearfield.features.next_edit.project_names import new_calls
 from nearfield.syntax.definitions import name_of
+from nearfield.syntax.differences import unspaced
 from nearfield.syntax.parser import Parsed
 from nearfield.types import Edit, Reason, Span
 
@@ -113,8 +114,8 @@ def judge(proposal: EditProposal) -> Judged:
         return Judged(None, tuple(reasons))
     edit = _edit(proposal, kept)
     after = proposal.text[: edit.span.start] + edit.text + proposal.text[edit.span.end :]
-    squeezed = _squeezed(after)
-    if any(squeezed == _squeezed(state) for state in proposal.states) and not (
+    squeezed = unspaced(after)
+    if any(squeezed == unspaced(state) for state in proposal.states) and not (
         len(kept) == 1 and _mends_a_slip(proposal, kept[0])
     ):
         return Judged(None, (*reasons, Reason.UNDOES))
@@ -149,7 +150,7 @@ def _changes(proposal: EditProposal) -> Iterator[_Change]:
 def _reason(proposal: EditProposal, known: _Known, change: _Change) -> Reason | None:
     """Return why the hunk may not be shown, None where nothing speaks against it."""
     old, new = "\n".join(change.old), "\n".join(change.new)
-    if _squeezed(old) == _squeezed(new):
+    if unspaced(old) == unspaced(new):
         return Reason.WHITESPACE
     if len(change.new) - len(change.old) > MAX_ADDED_LINES or any(
         "<|" in line for line in change.new
@@ -215,7 +216,7 @@ class _Known:
         """Return whether the lines that go name what the recent edits are about; where nothing
         takes their place, whether they name what these removed from all of the text."""
         gone = _telling(change.words[0])
-        if _squeezed("".join(change.new)):
+        if unspaced("".join(change.new)):
             return bool(gone & self.about)
         lines = text.split("\n")
         rest = _words("\n".join((*lines[: change.start], *lines[change.end :])))
@@ -352,7 +353,3 @@ def _telling(words: Counter[str]) -> set[str]:
 def _parts(words: set[str]) -> set[str]:
     found = {part.lower() for word in words for part in _PART.findall(word)}
     return {part for part in found if len(part) > 2}
-
-
-def _squeezed(text: str) -> str:
-    return "".join(text.split())

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from nearfield.features.next_edit.edit_prompt import HUNK_STEP, MAX_HUNKS, Hunk
-from nearfield.syntax.differences import changed_span
+from nearfield.syntax.differences import changed_span, unspaced
 from nearfield.types import Edit, Snapshot
 
 __all__ = ["HunkHistory"]
@@ -150,6 +150,6 @@ def _hunk(place: _EditPlace, path: str) -> Hunk | None:
     first, gone, made = _lines(place)
     if max(len(gone), len(made)) > MAX_HUNK_LINES:
         return None
-    if "".join("".join(gone).split()) == "".join("".join(made).split()):
+    if unspaced("".join(gone)) == unspaced("".join(made)):
         return None
     return Hunk(path, "\n".join(gone), "\n".join(made), first + 1, place.number)

@@ -15,6 +15,7 @@ from difflib import SequenceMatcher
 
 from nearfield.features.accepted import Accepted
 from nearfield.files.lines import line_number, split_lines
+from nearfield.syntax.differences import changed_span
 
 HASH_CHARS = 16
 """Hexadecimal digits of a line's hash: enough to tell the lines of one user apart."""
@@ -49,13 +50,9 @@ def accepted_rows(accepted: Accepted) -> list[int]:
         return [row for row in range(first, last + 1) if row < len(after)]
     before = split_lines(accepted.before)
     # Equal ends first: the comparison is quadratic.
-    top = 0
-    while top < min(len(before), len(after)) and before[top] == after[top]:
-        top += 1
-    below = 0
-    while below < min(len(before), len(after)) - top and before[-1 - below] == after[-1 - below]:
-        below += 1
-    old, new = before[top : len(before) - below], after[top : len(after) - below]
+    gone, count = changed_span(before, after)
+    top = gone.start
+    old, new = before[top : gone.end], after[top : top + count]
     matched = SequenceMatcher(None, old, new, autojunk=False)
     return [
         top + row

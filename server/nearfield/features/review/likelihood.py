@@ -10,7 +10,7 @@ style is none. The measurements are in tests/bench/RESULTS.md.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 from itertools import pairwise
@@ -20,6 +20,7 @@ from nearfield.features.review.findings import Severity
 from nearfield.features.review.pieces import ReviewPiece
 from nearfield.files.lines import line_end, line_number, line_start, split_lines
 from nearfield.providers.base import Scorer
+from nearfield.syntax.differences import common_prefix, unspaced
 from nearfield.syntax.parser import Parsed
 from nearfield.types import Edit, EditForm, EditRequest, ScoredToken, ScoreRequest, Segment, Span
 
@@ -78,7 +79,9 @@ async def unlikely(
 ) -> list[Mapping[str, Any]]:
     """Return findings in a piece of `text`, in the form in which a model would report them. Raises
     from the error tree."""
-    reading = _CodeReading(scorer, text, piece, parsed)
+    if parsed is None:
+        return []
+    reading = _CodeReading(scorer, text, piece, parsed.language.comment)
     await reading.begin()
     found: list[Mapping[str, Any]] = []
     seen: set[int] = set()
@@ -94,17 +97,14 @@ async def unlikely(
 class _CodeReading:
     """A piece of a text, and how likely its tokens are to a model."""
 
-    def __init__(
-        self, scorer: Scorer, text: str, piece: ReviewPiece, parsed: Parsed | None
-    ) -> None:
+    def __init__(self, scorer: Scorer, text: str, piece: ReviewPiece, comment: str) -> None:
         lines = split_lines(text, keepends=True)
         self._scorer = scorer
         self.text = text
         self.start = sum(map(len, lines[: piece.first]))
         self._end = self.start + sum(map(len, lines[piece.first : piece.last]))
         self._top = line_start(text, max(0, self.start - ABOVE_CHARS))
-        mark = parsed.language.comment if parsed is not None else ""
-        self._head = "" if self._top else f"{mark or '//'}{HEAD}\n"
+        self._head = "" if self._top else f"{comment or '//'}{HEAD}\n"
         self.tokens: tuple[ScoredToken, ...] = ()
 
     async def begin(self) -> None:
@@ -154,13 +154,13 @@ class _CodeReading:
 
 
 async def _judged(
-    reading: _CodeReading, suspect: _Suspect, parsed: Parsed | None
+    reading: _CodeReading, suspect: _Suspect, parsed: Parsed
 ) -> Mapping[str, Any] | None:
     """Return what is found at a suspect, None for nothing."""
     text = reading.text
     for line in await reading.rewritten(suspect):
         edit = line.edit(text)
-        is_same = _dense(text[edit.span.start : edit.span.end]) == _dense(edit.text)
+        is_same = unspaced(text[edit.span.start : edit.span.end]) == unspaced(edit.text)
         if is_same or not _parses(parsed, edit):
             continue  # it differs in blanks alone, or is no code
         if await reading.gain(line) >= MIN_TOTAL:
@@ -168,15 +168,8 @@ async def _judged(
     return None
 
 
-def _dense(text: str) -> str:
-    """Return a text without its blanks."""
-    return "".join(text.split())
-
-
-def _suspects(reading: _CodeReading, piece: ReviewPiece, parsed: Parsed | None) -> list[_Suspect]:
+def _suspects(reading: _CodeReading, piece: ReviewPiece, parsed: Parsed) -> list[_Suspect]:
     """Return the places of code at which another token is likelier, the most so first."""
-    if parsed is None:
-        return []
     text, judged = parsed.text, frozenset(piece.judged)
     found: list[_Suspect] = []
     for one in reading.tokens:
@@ -225,9 +218,9 @@ def _is_declared(parsed: Parsed, offset: int) -> bool:
     return False
 
 
-def _parses(parsed: Parsed | None, edit: Edit) -> bool:
-    after = parsed.edited(edit) if parsed is not None else None
-    return after is not None and parsed is not None and after.all_errors <= parsed.all_errors
+def _parses(parsed: Parsed, edit: Edit) -> bool:
+    after = parsed.edited(edit)
+    return after is not None and after.all_errors <= parsed.all_errors
 
 
 def _reported(text: str, line: _NewLine) -> Mapping[str, Any]:
@@ -254,14 +247,8 @@ def _reported(text: str, line: _NewLine) -> Mapping[str, Any]:
 def _differing(old: str, new: str) -> tuple[str, str]:
     """Return the parts, in whole words, in which two lines differ."""
     before, after = _WORD.findall(old), _WORD.findall(new)
-    first = _common(before, after)
-    last = _common(before[first:][::-1], after[first:][::-1])
+    first = common_prefix(before, after)
+    last = common_prefix(before[first:][::-1], after[first:][::-1])
     parts = (words[first : len(words) - last] for words in (before, after))
     was, now = ("".join(part).strip() for part in parts)
     return was, now
-
-
-def _common(one: Sequence[str], other: Sequence[str]) -> int:
-    """Return how many words two lists have in common at their beginning."""
-    pairs = enumerate(zip(one, other, strict=False))
-    return next((at for at, (a, b) in pairs if a != b), min(len(one), len(other)))
