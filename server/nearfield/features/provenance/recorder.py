@@ -91,7 +91,8 @@ class ProvenanceRecorder(Feature):
     def changed(self, change: DocumentChange) -> None:
         """Look whether an offered edit was applied."""
         uri = change.after.uri
-        mine = [one for one in self._offers if one.uri == uri]
+        size = len(change.after.text)
+        mine = [one for one in self._offers if (one.uri, len(one.accepted.after)) == (uri, size)]
         if not mine or change.after.is_cell:
             return
         result = _digest(change.after.text)

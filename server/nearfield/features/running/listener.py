@@ -42,6 +42,8 @@ log = logging.getLogger(__name__)
 MAX_QUESTION_BYTES = 65_536
 QUESTION_SECONDS = 10.0
 """For a whole question to arrive."""
+BEGIN_SECONDS = 5.0
+"""The longest that the end waits for the beginning, which is short unless a disk hangs."""
 KEPT_LINES = 200
 """Lines of the log that can be asked for."""
 
@@ -86,7 +88,7 @@ class ServerListener:
         """Listen no longer, and remove the file that says where."""
         if self._work is not None:
             # Not cancelled: a socket or a file that is made just then would be left behind.
-            await asyncio.wait({self._work})
+            await asyncio.wait({self._work}, timeout=BEGIN_SECONDS)
         logging.getLogger("nearfield").removeHandler(self._log)
         if self._server is not None:
             self._server.close()
