@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import closing
 from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
@@ -83,14 +84,14 @@ def status(as_json: AsJson = False) -> None:
 @app.command()
 def end(as_json: AsJson = False) -> None:
     """End the trial now; the model of the settings completes again. Exit code 1 if none runs."""
-    from nearfield.features.trial.trial import end_trial
+    from nearfield.features.metrics.store import RecordStore
+    from nearfield.features.trial.result import ENDED, end_now
 
-    with reported(as_json, STOPPED):
-        found = _result()
-        if found is None or not found.trial.is_running:
-            say("No trial runs.")
-            raise typer.Exit(ExitCode.NOTHING)
-        end_trial(found.trial, "You ended it.")
+    with reported(as_json, STOPPED), closing(RecordStore()) as store:
+        found = end_now(store, ENDED)
+    if found is None:
+        say("No trial runs.")
+        raise typer.Exit(ExitCode.NOTHING)
     if as_json:
         print_json(shown(found))
     else:
@@ -122,7 +123,8 @@ def _result() -> TrialResult | None:
     from nearfield.features.metrics.store import RecordStore
     from nearfield.features.trial.result import look
 
-    return look(RecordStore())
+    with closing(RecordStore()) as store:
+        return look(store)
 
 
 def shown(found: TrialResult) -> Any:

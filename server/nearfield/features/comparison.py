@@ -24,14 +24,13 @@ from nearfield.config.schema import Config
 from nearfield.errors import ConfigError, NotPermitted
 from nearfield.features.holes import CodeHole, FilledHole, digest, fill_hole
 from nearfield.features.measure import loaded
+from nearfield.features.status import LOAD_SECONDS
 from nearfield.files.kept_rows import KeptRows
 from nearfield.network.setting import environ_of
 from nearfield.providers.address import is_loopback
 from nearfield.providers.base import Provider
 from nearfield.routing import keys
 from nearfield.syntax.differences import common_prefix
-
-LOAD_SECONDS = 600.0
 
 
 class HoleRow(msgspec.Struct, frozen=True, kw_only=True):

@@ -15,9 +15,9 @@ from nearfield.config.load import load
 from nearfield.errors import CatalogError, ConfigError
 from nearfield.features.metrics.store import RecordStore
 from nearfield.features.trial.adopt import adopt_model
-from nearfield.features.trial.result import TrialResult, look
+from nearfield.features.trial.result import ENDED, TrialResult, end_now, look
 from nearfield.features.trial.start import ROLE, start_trial
-from nearfield.features.trial.trial import DAYS, Trial, end_trial
+from nearfield.features.trial.trial import DAYS, Trial
 from nearfield.panel.view import NoBody, Query, Read, ViewAction
 
 
@@ -76,11 +76,7 @@ class TrialView:
 
     async def _end(self, body: NoBody) -> dict[str, Any]:
         def end() -> bool:
-            found = look(self._store)
-            if found is None or not found.trial.is_running:
-                return False
-            end_trial(found.trial, "You ended it.")
-            return True
+            return end_now(self._store, ENDED) is not None
 
         return {"ended": await asyncio.to_thread(end)}
 

@@ -46,8 +46,8 @@ class TrialArms:
         if trial is None or router is None:
             return
         found = router.candidates_for(Task.COMPLETE)
-        names = (name for name in (EMBEDDED_TRIAL, STAND_INS[EMBEDDED_TRIAL]))
-        self._second = next((router.providers[n] for n in names if n in router.providers), None)
+        engine = router.providers.get(EMBEDDED_TRIAL)
+        self._second = engine or router.providers.get(STAND_INS[EMBEDDED_TRIAL])
         # Where something else completes by now, it is no trial of these two.
         if self._second is not None and found and found[0].model == trial.first_name:
             self._first = found[0].name

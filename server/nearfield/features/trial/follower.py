@@ -40,7 +40,7 @@ class TrialFollower(Feature):
         self._store = store
         self._is_ready = is_ready
         self._trial: Trial | None = None
-        self._looked = 0.0
+        self._looked = -RESULT_SECONDS
         self._loading: asyncio.Task[None] | None = None
 
     @property
@@ -64,15 +64,18 @@ class TrialFollower(Feature):
             self._arms.answered(answer.trace)
 
     async def look(self) -> bool:
-        """Read the file, end the trial where that is due, and return whether another one runs."""
-        before, self._trial = self._trial, await asyncio.to_thread(self._running)
+        """Read the file, and return whether another trial runs."""
+        kept = await asyncio.to_thread(kept_trial)
+        before, self._trial = self._trial, kept if kept and kept.is_running else None
         old, new = (one.id if one is not None else "" for one in (before, self._trial))
         return old != new
 
     async def run(self, changed: Callable[[], Awaitable[None]]) -> None:
-        """Look now and then until cancelled; `changed` is called when another trial runs."""
+        """Look now and then until cancelled, and end the trial where that is due; `changed` is
+        called when another one runs."""
         while True:
             await asyncio.sleep(LOOK_SECONDS)
+            await asyncio.to_thread(self._end_if_due)
             if await self.look():
                 await changed()
 
@@ -80,19 +83,15 @@ class TrialFollower(Feature):
         """Stop looking at the second model."""
         await stop_task(self._loading)
 
-    def _running(self) -> Trial | None:
-        trial = kept_trial()
-        if trial is None or not trial.is_running:
-            return None
-        if time.monotonic() - self._looked < RESULT_SECONDS and self._looked:
-            return trial
-        self._looked = time.monotonic()
+    def _end_if_due(self) -> None:
+        now = time.monotonic()
+        if self._trial is None or now - self._looked < RESULT_SECONDS:
+            return
+        self._looked = now
         try:
-            found = look(self._store)
+            look(self._store)
         except NearfieldError as error:
             log.warning("the trial cannot be looked at: %s", describe(error))
-            return trial
-        return found.trial if found is not None and found.trial.is_running else None
 
     async def _look_at_second(self) -> None:
         second = self._arms.second

@@ -11,7 +11,7 @@ from __future__ import annotations
 import time
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from statistics import quantiles
 
@@ -31,6 +31,7 @@ SAME = 0.05
 """Rates that differ by less are the same for a user."""
 MAX_STAND_INS = 0.2
 """The share of requests that the first model may answer for the second before that is said."""
+ENDED = "You ended it."
 SETTLED_SECONDS = 120.0
 """Younger suggestions may still be taken; they are not counted yet."""
 
@@ -152,7 +153,16 @@ def look(store: RecordStore) -> TrialResult | None:
     found = trial_result(trial, store.rows_of_trial(trial.id))
     if not trial.is_running or not found.over:
         return found
-    return trial_result(end_trial(trial, found.over), store.rows_of_trial(trial.id))
+    return replace(found, trial=end_trial(trial, found.over))
+
+
+def end_now(store: RecordStore, why: str) -> TrialResult | None:
+    """End the running trial, and return how it stood; None if none runs. Raises as `look`."""
+    found = look(store)
+    if found is None or not found.trial.is_running:
+        return None
+    end_trial(found.trial, why)
+    return found
 
 
 def _over(trial: Trial, found: RateInterval | None, left: int) -> str:
