@@ -9,6 +9,7 @@ All methods block and raise `ToolRefused`.
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
 import stat
@@ -24,6 +25,7 @@ from nearfield.files.workspace import shown
 from nearfield.index.files import Tree, readable
 
 MAX_ENTRIES = 2_000
+MAX_LISTED = 20_000
 """A folder with more is listed up to here."""
 MAX_DELETED = 200
 """A folder with more in it is not deleted by a call."""
@@ -115,6 +117,11 @@ class Folder:
                 if not self.is_withheld(below, folder=is_folder):
                     found.append((below, is_folder))
         return path, sorted(found)[:MAX_ENTRIES]
+
+    def listed(self) -> list[str] | None:
+        """Return `files`; None where there are too many for a question."""
+        found = [*itertools.islice(self.files(), MAX_LISTED + 1)]
+        return found if len(found) <= MAX_LISTED else None
 
     def files(self) -> Generator[str]:
         """Every file that may be read and is worth it, by the index's rules."""

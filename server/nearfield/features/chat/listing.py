@@ -9,8 +9,6 @@ from pathlib import PurePosixPath
 from nearfield.features.chat.folder import Folder
 from nearfield.syntax.languages import Language, language_for
 
-MAX_FILES = 20_000
-"""In a larger workspace files are not listed."""
 LISTED_FILES = 60
 LISTED_CHARS = 2_000
 NAMED_FILES = 10
@@ -38,8 +36,7 @@ def listing(folder: Folder, question: str) -> tuple[str, str] | None:
     match = _ASKS.match(question)
     if match is None or _ABOUT_CONTENT.search(match["rest"]):
         return None
-    files = [*itertools.islice(folder.files(), MAX_FILES + 1)]
-    if len(files) > MAX_FILES:
+    if (files := folder.listed()) is None:
         return None
     words = [word.rstrip(".").removesuffix("/") for word in _WORD.findall(question)]
     kinds, below = _kinds(words), _below(words, files)

@@ -8,7 +8,6 @@ it, and a file that it names but does not exist is reported.
 from __future__ import annotations
 
 import asyncio
-import itertools
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -41,8 +40,6 @@ SHARE = 0.5
 ALL_CHARS = 3_000
 """Characters of all pieces."""
 PLACES_NAMED = 3
-MAX_FILES = 20_000
-"""In a larger workspace names of files are not looked at."""
 
 
 _QUESTION = re.compile(
@@ -165,8 +162,8 @@ async def unknown_files(context: ToolContext, answer: str) -> list[str]:
     names = list(dict.fromkeys(match.strip("/") for match in _FILE.findall(answer)))
     if context.inside is None or not names:
         return []
-    known = await asyncio.to_thread(lambda: [*itertools.islice(context.folder.files(), MAX_FILES)])
-    if len(known) == MAX_FILES:
+    known = await asyncio.to_thread(context.folder.listed)
+    if known is None:
         return []
     ends = {PurePosixPath(path).suffix for path in known}
     return [

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from nearfield.features.chat import folder as folder_module
 from nearfield.features.chat import listing as module
 from nearfield.features.chat.folder import Folder
 from nearfield.features.chat.listing import listing
@@ -72,5 +73,5 @@ def test_a_long_list_ends_with_its_count(folder: Folder, monkeypatch: pytest.Mon
 
 
 def test_a_huge_workspace_is_not_listed(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "MAX_FILES", 3)
+    monkeypatch.setattr(folder_module, "MAX_LISTED", 3)
     assert listing(folder, "List the files") is None
