@@ -25,10 +25,8 @@ import httpx
 import psutil
 from playwright.sync_api import Browser
 from tests.e2e.panel_browser import chromium, opened
-from tests.e2e.panel_home import Home
+from tests.e2e.panel_home import Home, record_suggestions
 
-from nearfield.features.metrics.store import RecordStore
-from nearfield.features.suggestion_record import SuggestionRecord, Taken
 from nearfield.routing.ledger import Sending
 from nearfield.routing.store import Store
 
@@ -46,27 +44,14 @@ SLOWEST = """Math.max(...performance.getEntriesByType('resource')
 
 def fill(home: Home, records: int) -> None:
     """Write the records and the ledger."""
-    now = time.time()
-    store = RecordStore(home.data / "suggestions.db")
-    store.save(
-        [
-            SuggestionRecord(
-                at=now - 28 * DAY_SECONDS * (1 - number / records) - 600,
-                method="textDocument/inlineCompletion",
-                language=("python", "rust", "go", "typescript")[number % 4],
-                situation=("typing", "invoked", "accepted")[number % 3],
-                model=("qwen2.5-coder-0.5b", "qwen2.5-coder-1.5b")[number % 2],
-                reason=("", "unsure", "late")[number % 3],
-                ms=number % 700,
-                confidence=-(number % 100) / 40,
-                chars=20,
-                taken=Taken.ACCEPTED if number % 4 == 0 else Taken.SHOWN,
-                saved=20 if number % 4 == 0 else 0,
-            )
-            for number in range(records)
-        ]
+    record_suggestions(
+        home.data,
+        records,
+        language=("python", "rust", "go", "typescript"),
+        situation=("typing", "invoked", "accepted"),
+        model=("qwen2.5-coder-0.5b", "qwen2.5-coder-1.5b"),
+        reason=("", "unsure", "late"),
     )
-    store.close()
     ledger = Store(home.data / "nearfield.db")
     for number in range(SENT):
         files = ((f"src/{number % 50}.py", 1, 40),)

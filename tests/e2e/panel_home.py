@@ -8,7 +8,8 @@ import subprocess
 import sys
 import time
 import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,10 @@ from tests.e2e.process import PATIENCE_SECONDS, environment
 from tests.e2e.wiring import Wire
 from tests.unit.catalog.gguf_files import model
 
+from nearfield.features.metrics.store import RecordStore
+from nearfield.features.suggestion_record import SuggestionRecord, Taken
+
+DAY_SECONDS = 86_400
 HOSTILE = "<b onmouseover=alert(1)>\u202etxt"
 ANSWERS = [
     {"match": r"def add\(a, b\):\s*$", "text": "return a + b\n"},
@@ -35,20 +40,26 @@ CONTENT = model() + bytes(range(256)) * 4000
 """A GGUF file of a megabyte, which no engine could load."""
 
 
-def own_entry(name: str) -> str:
-    """Return an entry of the user's catalogue for `CONTENT`, which a hub has."""
-    return f"""
-[models."{name}"]
-title = "Tiny"
-sources = [{{ kind = "hub", repo = "maker/tiny", file = "tiny.gguf" }}]
-file = "tiny.gguf"
-licence = "MIT"
-context = 4096
-roles = ["complete", "chat"]
-chat = "gguf"
-fim = "qwen"
-memory_mb = 10
-"""
+def record_suggestions(data: Path, count: int, **cycled: Sequence[Any]) -> None:
+    """Record suggestions of 28 days, each fourth taken; the fields `cycled` take their values in
+    turn."""
+    now = time.time()
+    with closing(RecordStore(data / "suggestions.db")) as store:
+        store.save(
+            [
+                SuggestionRecord(
+                    at=now - 28 * DAY_SECONDS * (1 - number / count) - 600,
+                    method="textDocument/inlineCompletion",
+                    ms=number % 700,
+                    confidence=-(number % 100) / 40,
+                    chars=20,
+                    taken=Taken.ACCEPTED if number % 4 == 0 else Taken.SHOWN,
+                    saved=20 if number % 4 == 0 else 0,
+                    **{name: values[number % len(values)] for name, values in cycled.items()},
+                )
+                for number in range(count)
+            ]
+        )
 
 
 class Home:

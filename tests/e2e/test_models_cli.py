@@ -13,24 +13,12 @@ from typing import Any
 
 import pytest
 from pytest_httpserver import HTTPServer
-from tests.unit.catalog.gguf_files import model
+from tests.unit.catalog.gguf_files import hub_entry, linked, model
 from werkzeug import Request, Response
 
 from nearfield.catalog.models import Catalog, HubSource, ModelEntry
 
 CONTENT = model() + bytes(range(256)) * 400
-OWN = """
-[models.tiny]
-title = "Tiny"
-sources = [{ kind = "hub", repo = "maker/tiny", file = "tiny.gguf" }]
-file = "tiny.gguf"
-licence = "MIT"
-context = 4096
-roles = ["complete", "chat"]
-chat = "gguf"
-fim = "qwen"
-memory_mb = 10
-"""
 
 
 class Shell:
@@ -67,12 +55,10 @@ class Shell:
 def shell(tmp_path: Path, httpserver: HTTPServer) -> Shell:
     """A shell whose catalogue has `tiny`, which the test's hub serves."""
     made = Shell(tmp_path, httpserver.url_for("").rstrip("/"))
-    (made.config / "catalog.toml").write_text(OWN, encoding="utf-8")
+    (made.config / "catalog.toml").write_text(hub_entry(), encoding="utf-8")
 
     def resolve(request: Request) -> Response:
-        sha256 = hashlib.sha256(CONTENT).hexdigest()
-        headers = {"X-Linked-Etag": f'"{sha256}"', "X-Linked-Size": str(len(CONTENT))}
-        return Response(CONTENT, headers=headers)
+        return Response(CONTENT, headers=linked(CONTENT))
 
     httpserver.expect_request("/maker/tiny/resolve/main/tiny.gguf").respond_with_handler(resolve)
     return made
@@ -122,11 +108,9 @@ def test_each_model_for_next_edits_comes_from_the_hub_and_serves_them(
 ) -> None:
     (source,) = entry.sources
     assert isinstance(source, HubSource)
-    sha256 = hashlib.sha256(CONTENT).hexdigest()
-    headers = {"X-Linked-Etag": f'"{sha256}"', "X-Linked-Size": str(len(CONTENT))}
     httpserver.expect_request(
         f"/{source.repo}/resolve/{source.revision}/{source.file}"
-    ).respond_with_data(CONTENT, headers=headers)
+    ).respond_with_data(CONTENT, headers=linked(CONTENT))
     done = shell.run("pull", entry.name)
     if entry.sha256:
         # The hub of this test has another file than the one that the catalogue vouches for.
@@ -165,10 +149,8 @@ def test_a_newer_file_on_the_hub_is_told(shell: Shell, httpserver: HTTPServer) -
 
 def test_what_does_not_fit_is_counted_and_shown_on_request(shell: Shell) -> None:
     own = shell.config / "catalog.toml"
-    huge = OWN.replace("models.tiny", "models.huge").replace(
-        "memory_mb = 10", "memory_mb = 99_000_000"
-    )
-    own.write_text(OWN + huge, encoding="utf-8")
+    huge = hub_entry("huge").replace("memory_mb = 10", "memory_mb = 99_000_000")
+    own.write_text(hub_entry() + huge, encoding="utf-8")
     assert not listed(shell, "huge")["here"]["fits"]
     short, whole = shell.run("list"), shell.run("list", "--all")
     assert "tiny" in short.stdout

@@ -2,39 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, expect
-from tests.e2e.panel_browser import Panel, chromium, opened
-from tests.e2e.test_panel_views import Home, until
+from playwright.sync_api import expect
+from tests.e2e.panel_browser import Panel
+from tests.e2e.panel_home import Home, until
 from tests.engine.families import write_adapter
 from tests.unit.catalog.gguf_files import model
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    """One browser for all tests of the module."""
-    with chromium() as browser:
-        yield browser
-
-
 @pytest.fixture
-def home(tmp_path: Path) -> Iterator[Home]:
+def home(home: Home, tmp_path: Path) -> Home:
     """A user's home with a model whose tensor `a` is 32 by 2."""
-    home = Home(tmp_path)
     (tmp_path / "base.gguf").write_bytes(model())
     home.run("models", "add", "base", str(tmp_path / "base.gguf"))
-    yield home
-    home.end()
-
-
-@pytest.fixture
-def panel(home: Home, browser: Browser) -> Iterator[Panel]:
-    with opened(browser, home.panel()) as panel:
-        panel.connected()
-        yield panel
+    return home
 
 
 def test_an_adapter_is_added_to_a_role(home: Home, panel: Panel, tmp_path: Path) -> None:

@@ -3,7 +3,6 @@ removing, measuring."""
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
 import threading
@@ -14,8 +13,9 @@ import pytest
 from playwright.sync_api import Browser, expect
 from pytest_httpserver import HTTPServer
 from tests.e2e.panel_browser import opened
-from tests.e2e.panel_home import CONTENT, Home, own_entry, until
+from tests.e2e.panel_home import CONTENT, Home, until
 from tests.e2e.process import PATIENCE_SECONDS
+from tests.unit.catalog.gguf_files import hub_entry, linked
 from werkzeug import Request, Response
 
 
@@ -25,7 +25,7 @@ def test_a_model_is_fetched_with_a_pause_verified_used_and_removed(
     endpoint = httpserver.url_for("").rstrip("/")
     no_index = {"PIP_NO_INDEX": "1", "PIP_CONFIG_FILE": "/dev/null"}
     home = Home(tmp_path, HF_ENDPOINT=endpoint, **no_index)
-    (home.config.parent / "catalog.toml").write_text(own_entry("tiny"), encoding="utf-8")
+    (home.config.parent / "catalog.toml").write_text(hub_entry(), encoding="utf-8")
     go_on, begun = threading.Event(), threading.Event()
     asked: list[str] = []
 
@@ -33,10 +33,8 @@ def test_a_model_is_fetched_with_a_pause_verified_used_and_removed(
         """Give half of what is asked for, and the rest when the test says so."""
         first = int(request.headers.get("Range", "bytes=0-").split("=")[1].split("-")[0])
         asked.append(f"{request.method} {first}")
-        sha256 = hashlib.sha256(CONTENT).hexdigest()
         headers = {
-            "X-Linked-Etag": f'"{sha256}"',
-            "X-Linked-Size": str(len(CONTENT)),
+            **linked(CONTENT),
             "Accept-Ranges": "bytes",
             "Content-Length": str(len(CONTENT) - first),
         }
@@ -98,12 +96,8 @@ def test_the_hub_is_searched_and_a_file_of_it_fetched(
     httpserver.expect_request(tree).respond_with_json(files)
     card = {"cardData": {"license": "mit"}}
     httpserver.expect_request("/api/models/maker/own-coder").respond_with_json(card)
-    published = {
-        "X-Linked-Etag": f'"{hashlib.sha256(CONTENT).hexdigest()}"',
-        "X-Linked-Size": str(len(CONTENT)),
-    }
     path = "/maker/own-coder/resolve/main/own-coder-q4_k_m.gguf"
-    httpserver.expect_request(path).respond_with_data(CONTENT, headers=published)
+    httpserver.expect_request(path).respond_with_data(CONTENT, headers=linked(CONTENT))
     try:
         with opened(browser, home.panel()) as panel:
             page = panel.show("models")

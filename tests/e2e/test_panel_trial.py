@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import tomli_w
-from playwright.sync_api import Browser, expect
-from tests.e2e.panel_browser import Panel, chromium, opened
-from tests.e2e.test_panel_views import Home, until
+from playwright.sync_api import expect
+from tests.e2e.panel_browser import Panel
+from tests.e2e.panel_home import Home, until
 from tests.unit.catalog.gguf_files import model
 
 from nearfield.features.metrics.store import RecordStore
@@ -18,32 +17,16 @@ from nearfield.features.suggestion_record import SuggestionRecord, Taken
 from nearfield.features.trial.trial import Trial, kept_trial
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    """One browser for all tests of the module."""
-    with chromium() as browser:
-        yield browser
-
-
 @pytest.fixture
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Home]:
+def home(home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Home:
     """A user's home with two models, one of which completes."""
-    home = Home(tmp_path)
     monkeypatch.setenv("NEARFIELD_DATA_DIR", str(home.data))
     for name in ("one", "two"):
         path = tmp_path / f"{name}.gguf"
         path.write_bytes(model())
         home.run("models", "add", name, str(path), "--role", "complete")
     home.configure({"models": {"complete": "one"}, "engine": {"enabled": False}})
-    yield home
-    home.end()
-
-
-@pytest.fixture
-def panel(home: Home, browser: Browser) -> Iterator[Panel]:
-    with opened(browser, home.panel()) as panel:
-        panel.connected()
-        yield panel
+    return home
 
 
 def running() -> Trial:

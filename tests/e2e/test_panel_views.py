@@ -4,20 +4,17 @@ the views with more actions have modules of their own."""
 
 from __future__ import annotations
 
-import hashlib
 import re
-import time
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, expect
 from pytest_httpserver import HTTPServer
 from tests.e2e.panel_browser import Panel, opened
-from tests.e2e.panel_home import CONTENT, HOSTILE, Home, own_entry, until
+from tests.e2e.panel_home import CONTENT, HOSTILE, Home, record_suggestions, until
+from tests.unit.catalog.gguf_files import hub_entry, linked
 
 from nearfield.catalog.models import Catalog
-from nearfield.features.metrics.store import RecordStore
-from nearfield.features.suggestion_record import SuggestionRecord, Taken
 
 RECORDS = 100_000
 DAY_SECONDS = 86_400
@@ -192,14 +189,10 @@ def test_a_remedy_fetches_the_model_that_a_check_misses(
     it."""
     home = Home(tmp_path, HF_ENDPOINT=httpserver.url_for("").rstrip("/"))
     default = Catalog.load({}).default
-    (home.config.parent / "catalog.toml").write_text(own_entry(default), encoding="utf-8")
+    (home.config.parent / "catalog.toml").write_text(hub_entry(default), encoding="utf-8")
     home.configure({"engine": {"enabled": False}})
-    published = {
-        "X-Linked-Etag": f'"{hashlib.sha256(CONTENT).hexdigest()}"',
-        "X-Linked-Size": str(len(CONTENT)),
-    }
     path = "/maker/tiny/resolve/main/tiny.gguf"
-    httpserver.expect_request(path).respond_with_data(CONTENT, headers=published)
+    httpserver.expect_request(path).respond_with_data(CONTENT, headers=linked(CONTENT))
     try:
         with opened(browser, home.panel()) as panel:
             page = panel.show("health")
@@ -217,26 +210,8 @@ def test_a_remedy_fetches_the_model_that_a_check_misses(
 
 
 def test_a_hundred_thousand_suggestions_are_summed(home: Home, browser: Browser) -> None:
-    now = time.time()
-    store = RecordStore(home.data / "suggestions.db")
-    store.save(
-        [
-            SuggestionRecord(
-                at=now - 28 * DAY_SECONDS * (1 - number / RECORDS) - 600,
-                method="textDocument/inlineCompletion",
-                language=("python", "rust", HOSTILE)[number % 3],
-                situation="typing",
-                model="m",
-                ms=number % 700,
-                confidence=-(number % 100) / 100,
-                chars=20,
-                taken=Taken.ACCEPTED if number % 4 == 0 else Taken.SHOWN,
-                saved=20 if number % 4 == 0 else 0,
-            )
-            for number in range(RECORDS)
-        ]
-    )
-    store.close()
+    languages = ("python", "rust", HOSTILE)
+    record_suggestions(home.data, RECORDS, language=languages, situation=("typing",), model=("m",))
     with opened(browser, home.panel()) as panel:
         page = panel.show("suggestions")
         figures = page.get_by_role("region", name="All")

@@ -3,7 +3,6 @@ may decide. Pictures are in `editors/vscode/pictures`."""
 
 from __future__ import annotations
 
-import hashlib
 import json
 import threading
 from collections.abc import Iterator
@@ -25,19 +24,6 @@ from nearfield.routing.store import Store
 pytestmark = pytest.mark.editor
 
 EXAMPLE = "def add(a, b):\n    "
-
-TINY = """
-[models.tiny]
-title = "Tiny"
-sources = [{ kind = "hub", repo = "maker/tiny", file = "tiny.gguf" }]
-file = "tiny.gguf"
-licence = "MIT"
-context = 4096
-roles = ["complete", "chat"]
-chat = "gguf"
-fim = "qwen"
-memory_mb = 10
-"""
 
 
 def test_a_model_is_picked(vscode: StartVSCode, home: Path, small_model: Path) -> None:
@@ -69,8 +55,7 @@ def test_a_download_is_cancelled_and_goes_on(
     ends = list(released.values())
 
     def slowly(request: Request) -> Response:
-        sha256 = hashlib.sha256(content).hexdigest()
-        headers = {"X-Linked-Etag": f'"{sha256}"', "X-Linked-Size": str(len(content))}
+        headers = gguf_files.linked(content)
 
         def pieces() -> Iterator[bytes]:
             yield content[: len(content) // 2]
@@ -83,7 +68,7 @@ def test_a_download_is_cancelled_and_goes_on(
     httpserver.expect_request("/maker/tiny/resolve/main/tiny.gguf").respond_with_handler(slowly)
     settings = Path(environment(home)["NEARFIELD_CONFIG_DIR"])
     settings.mkdir()
-    (settings / "catalog.toml").write_text(TINY)
+    (settings / "catalog.toml").write_text(gguf_files.hub_entry())
     hub = {"HF_ENDPOINT": httpserver.url_for("").rstrip("/"), "PIP_NO_INDEX": "1"}
     window = vscode({"a.py": ""}, environ=hub)
     window.ready()

@@ -9,16 +9,16 @@ from pathlib import Path
 
 import pytest
 from tests.e2e.test_cli import Shell
+from tests.engine.conftest import SILENCE
 from tests.engine.families import FAMILIES, WIDTH, write_adapter, write_model
 
 from nearfield.engine.bindings import c
 from nearfield.engine.lane import Abort, Lane
-from nearfield.engine.llama import Model, Silence
+from nearfield.engine.llama import Model
 from nearfield.errors import ModelLoadFailed
 
 pytestmark = pytest.mark.model
 
-SILENCE = Silence()
 CHANGED = {"blk.0.attn_output.weight": (WIDTH, WIDTH), "blk.1.attn_q.weight": (WIDTH, WIDTH)}
 SMALL = {f"blk.{layer}.attn_output.weight": (576, 576) for layer in range(30)}
 """Tensors of SmolLM2-135M."""

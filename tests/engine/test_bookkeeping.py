@@ -6,7 +6,7 @@ cells hold the right tokens is seen by what the model says after them, against a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -15,11 +15,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from nearfield.engine.bindings import c
 from nearfield.engine.frames import Event, Generate, Variant
 from nearfield.engine.kv_cache import Sequence
 from nearfield.engine.lane import Abort, Lane
-from nearfield.engine.llama import Model, Silence
+from nearfield.engine.llama import Model
 from nearfield.engine.rates import Rates
 from nearfield.engine.scheduler import Scheduler
 from nearfield.types import Priority
@@ -27,22 +26,12 @@ from nearfield.types import Priority
 pytestmark = pytest.mark.model
 
 WORDS = "import os\nclass A:\n    def run(self, x):\n        return x + 1\n# a note\ny = A()\n"
-SILENCE = Silence()
-"""Kept: llama.cpp goes on calling it after the model is gone."""
 
 SEQUENCES = 3
 TOKENS = 256
 CLOSE = 0.35
 """How much logits may differ: kernels round differently for batches of other sizes. Another token
 in one cell of fifty moves them by some 2."""
-
-
-@pytest.fixture(scope="module")
-def model(small_model: Path) -> Iterator[Model]:
-    c.llama_backend_init()
-    model = Model(small_model, 0, lambda _: None, SILENCE)
-    yield model
-    model.close()
 
 
 def new_lane(model: Model, sequences: int) -> Lane:

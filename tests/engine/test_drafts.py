@@ -3,22 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
-from nearfield.engine.bindings import c
 from nearfield.engine.frames import Done, Event, Generate, Tokens, Variant
 from nearfield.engine.kv_cache import Sequence
 from nearfield.engine.lane import Abort, Lane
-from nearfield.engine.llama import Model, Silence
+from nearfield.engine.llama import Model
 from nearfield.engine.rates import Rates
 from nearfield.engine.scheduler import Scheduler
 
 pytestmark = pytest.mark.model
 
-SILENCE = Silence()
-"""Kept: llama.cpp goes on calling it after the model is freed."""
 TOKENS = 512
 NEAR_TIE = 0.5
 """Kernels round differently for batches of other sizes, which moves logits by some 0.1: two tokens
@@ -118,14 +114,6 @@ class Asked:
             min(len(plain), len(drafted)),
         )
         assert self.gap(plain[:at], plain[at:], drafted[at:]) < NEAR_TIE
-
-
-@pytest.fixture(scope="module")
-def model(small_model: Path) -> Iterator[Model]:
-    c.llama_backend_init()
-    model = Model(small_model, 0, lambda _: None, SILENCE)
-    yield model
-    model.close()
 
 
 @pytest.fixture(scope="module")

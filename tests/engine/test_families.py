@@ -16,6 +16,7 @@ import msgspec
 import numpy as np
 import pytest
 from tests.engine import vocabularies
+from tests.engine.conftest import SILENCE
 from tests.engine.families import CONTEXT, FAMILIES, Family, write_model
 
 from nearfield.catalog.control_tokens import EXACT, WORDS
@@ -25,7 +26,7 @@ from nearfield.engine.chat_template import render as render_chat
 from nearfield.engine.frames import Done, Event, Generate, JobFailed, ModelLoaded, Tokens, Variant
 from nearfield.engine.job import tokenize
 from nearfield.engine.lane import Abort, Lane
-from nearfield.engine.llama import Model, Silence
+from nearfield.engine.llama import Model
 from nearfield.engine.output import TextOutput
 from nearfield.engine.rates import Rates
 from nearfield.engine.scheduler import Scheduler
@@ -36,8 +37,6 @@ from nearfield.types import InfillRequest, Snippet, SnippetKind
 
 pytestmark = pytest.mark.model
 
-SILENCE = Silence()
-"""Kept: llama.cpp goes on calling it after a model is gone."""
 
 TEXTS = (
     "for key, value in items:\n\ttotal  +=  value\n",

@@ -6,9 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.engine.test_bookkeeping import SILENCE, new_lane
+from tests.engine.test_bookkeeping import new_lane
 
-from nearfield.engine.bindings import c
 from nearfield.engine.frames import Done, Event, Generate, Variant
 from nearfield.engine.lane import Abort, Lane
 from nearfield.engine.llama import Model
@@ -51,14 +50,6 @@ class Two:
         while not self.scheduler.idle and not self.scheduler.must_wait():
             self.scheduler.step()
         return [event.id for event in self.events if isinstance(event, Done)]
-
-
-@pytest.fixture(scope="module")
-def model(small_model: Path) -> Iterator[Model]:
-    c.llama_backend_init()
-    model = Model(small_model, 0, lambda _: None, SILENCE)
-    yield model
-    model.close()
 
 
 @pytest.fixture

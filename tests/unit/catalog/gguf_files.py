@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import struct
 
 Shape = tuple[int, ...]
@@ -39,3 +40,25 @@ def model(
     head = b"GGUF" + struct.pack("<IQQ", 3, len(tensors), len(pairs))
     head += b"".join(pairs) + b"".join(tensor(*one) for one in tensors)
     return head + bytes(-len(head) % 32) + bytes(96 + 16)
+
+
+def hub_entry(name: str = "tiny") -> str:
+    """Return an entry of the user's catalogue for `tiny.gguf`, which a hub has."""
+    return f"""
+[models."{name}"]
+title = "Tiny"
+sources = [{{ kind = "hub", repo = "maker/tiny", file = "tiny.gguf" }}]
+file = "tiny.gguf"
+licence = "MIT"
+context = 4096
+roles = ["complete", "chat"]
+chat = "gguf"
+fim = "qwen"
+memory_mb = 10
+"""
+
+
+def linked(content: bytes) -> dict[str, str]:
+    """Return the headers by which a hub says what a file holds."""
+    sha256 = hashlib.sha256(content).hexdigest()
+    return {"X-Linked-Etag": f'"{sha256}"', "X-Linked-Size": str(len(content))}
