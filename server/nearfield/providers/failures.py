@@ -52,6 +52,7 @@ _CANNOT = re.compile(
     r"not_supported_error|does not support|not supported by this model|is not currently supported"
     r"|unsupported_parameter|not implemented"
 )
+_OWN_FAULTS = (500, 502, 503, 504)
 MAX_MESSAGE_CHARS = 4000
 """Characters of a server's message that are read; the significant words come first."""
 
@@ -72,6 +73,12 @@ class Who:
 def of_response(who: Who, status: int, headers: Mapping[str, str], body: bytes) -> ProviderError:
     """Return the error for an answer with a failing `status`."""
     return _classify(who, status, _telling(body), retry_after(headers))
+
+
+def passes(status: int, error: ProviderError) -> bool:
+    """Return whether a failure may have gone a moment later: the server's own, not one of the
+    request."""
+    return status in _OWN_FAULTS and isinstance(error, BadAnswer | Unreachable)
 
 
 def of_event(who: Who, error: object) -> ProviderError:

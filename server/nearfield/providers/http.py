@@ -5,7 +5,8 @@
   `network`.
 * An answer has four clocks: connecting, the first piece, the pause between pieces, the whole; and
   the request's own deadline, which is usually the shortest.
-* Only transport errors are tried again, with jitter, and only before any of the answer has come.
+* Transport errors are tried again, with jitter, and only before any of the answer has come; a
+  server's own failure (500, 502, 503, 504) once. A request changes nothing, so it may be repeated.
 * Closing a stream closes its connection at once; the servers then stop generating.
 * Keys and prompts are in no message.
 """
@@ -13,6 +14,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import aclosing, suppress
@@ -47,8 +49,8 @@ ATTEMPTS = 3
 WAIT_INITIAL_SECONDS = 0.05
 WAIT_MAX_SECONDS = 1.0
 WAIT_JITTER_SECONDS = 0.1
-"""Retries are for a connection that broke by chance, so they are few and quick: the router has
-other candidates, and a completion is worth little after two seconds."""
+"""Retries are for what failed by chance, so they are few and quick: the router has others,
+and a completion is worth little after two seconds."""
 
 ASK_TIMEOUT_SECONDS = 10.0
 """For requests that no model works on: health, lists of models."""
@@ -204,7 +206,7 @@ class Http:
     async def _send(self, method: str, path: str, body: object) -> httpx.Response:
         """Return the response once its headers report success. A parameter that the server refuses
         is left out and the request is sent again."""
-        known = self._refusals.known(path)
+        known, has_failed = self._refusals.known(path), False
         for _ in range(refused.MAX_REFUSED):
             fitted = self._refusals.fitted(path, body)
             response = await self._tried(method, path, fitted)
@@ -212,13 +214,16 @@ class Http:
                 return response
             error, content = await self._refusal(response)
             status = response.status_code
-            if not isinstance(error, BadAnswer | Unsupported):
-                break
-            if not self._refusals.learn(path, fitted, status, content):
+            if isinstance(error, BadAnswer | Unsupported):
+                if self._refusals.learn(path, fitted, status, content):
+                    continue
                 if named := refused.needed(fitted, status, content):
                     said = f"{self.who} refuses the parameter {named[0]!r}."
                     error = Unsupported(said, named[1])
+            if has_failed or not failures.passes(status, error):
                 break
+            has_failed = True
+            await asyncio.sleep(WAIT_INITIAL_SECONDS + random.uniform(0, WAIT_JITTER_SECONDS))  # noqa: S311 - jitter
         else:
             error = BadAnswer(f"{self.who} refuses one parameter after another.", WHICH)
         self._refusals.restore(path, known)

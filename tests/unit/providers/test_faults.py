@@ -123,8 +123,28 @@ async def test_a_faulty_answer_becomes_the_right_error(
     assert type(error) is case.error
     assert text == case.text
     asked = [request for request in server.requests if request.path == dialect.path]
-    assert len(asked) == 1
+    assert len(asked) == (2 if fault in ("500", "502") else 1)
     _says_nothing_private(error, caplog)
+
+
+@pytest.mark.parametrize("status", [500, 502, 503, 504])
+@pytest.mark.parametrize("kind", DIALECTS)
+async def test_a_server_that_failed_once_is_asked_again(
+    kind: str, status: int, server: Server, made: Any
+) -> None:
+    dialect = DIALECTS[kind]
+    tries: list[int] = []
+
+    def handler(request: Request) -> Response:
+        tries.append(len(request.data))
+        if len(tries) == 1:
+            return Response("upstream", status)
+        return Response(dialect.begin + dialect.rest, content_type=dialect.content_type)
+
+    server.http.expect_request(dialect.path).respond_with_handler(handler)
+    text, error = await _collect(_provider(made, server, dialect))
+    assert (text, error) == ("Hello there", None)
+    assert len(tries) == 2 and tries[0] == tries[1]
 
 
 @pytest.mark.parametrize("kind", DIALECTS)
