@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field
+from functools import partial
 
 from nearfield.engine.drafts import CopyDrafts
 from nearfield.engine.frames import (
@@ -25,26 +26,16 @@ from nearfield.engine.kv_cache import Sequence
 from nearfield.engine.lane import Lane
 from nearfield.engine.llama import Model
 from nearfield.engine.output import TextOutput
+from nearfield.engine.prompts import TokenizedPrompt, choose
 from nearfield.engine.rates import Rates
 from nearfield.engine.sampling import Sampler, likelihoods
 from nearfield.engine.token_healing import Ids
-from nearfield.errors import ContextTooLong, Unsupported
+from nearfield.errors import ContextTooLong
 
 SCORED_OTHERS = 4
 """Likeliest tokens that are named beside each one that is scored."""
 MAX_BANNED = 64
 """Tokens that may be skipped for one that begins differently; later ones make no sense."""
-
-
-@dataclass(frozen=True, slots=True)
-class TokenizedPrompt:
-    """A variant in tokens: what to evaluate, the bytes owed to healing, and how many tokens its
-    last piece has."""
-
-    tokens: list[int]
-    owed: bytes
-    variant: int
-    last: int = 0
 
 
 def tokenize(model: Model, variant: Variant, index: int) -> TokenizedPrompt:
@@ -66,29 +57,12 @@ def tokenize(model: Model, variant: Variant, index: int) -> TokenizedPrompt:
 def choose_prompt(
     model: Model, variants: list[Variant], lane: Lane, rates: Rates, budget_ms: float
 ) -> TokenizedPrompt:
-    """Return the first variant that can be evaluated within `budget_ms` (0: any) and has at most
-    its `max_extra_tokens` more unevaluated tokens than the cheapest, else the cheapest. No later
-    variant is tokenized once that is certain. Raises `Unsupported` if all are empty."""
-    found: list[tuple[TokenizedPrompt, int]] = []
-    affordable: list[tuple[TokenizedPrompt, int]] = []
-    for i, variant in enumerate(variants):
-        prompt = tokenize(model, variant, i)
-        if not prompt.tokens:
-            continue
-        shared = max(lane.table.shared(s, prompt.tokens) for s in lane.table.all)
-        new = len(prompt.tokens) - shared
-        found.append((prompt, new))
-        if not budget_ms or rates.prefill_ms(new) <= budget_ms:
-            affordable.append((prompt, new))
-            if new <= variant.max_extra_tokens:
-                break
-    if not found:
-        raise Unsupported("The prompt is empty.")
-    fewest = min(new for _, new in found)
-    for prompt, new in affordable:
-        if new <= fewest + variants[prompt.variant].max_extra_tokens:
-            return prompt
-    return min(found, key=lambda pair: pair[1])[0]
+    """Return the variant to evaluate in `lane`; see `prompts.choose`."""
+
+    def unknown(tokens: list[int]) -> int:
+        return len(tokens) - max(lane.table.shared(s, tokens) for s in lane.table.all)
+
+    return choose(variants, partial(tokenize, model), unknown, rates, budget_ms)
 
 
 @dataclass(slots=True)

@@ -14,7 +14,6 @@ from pathlib import Path
 import numpy as np
 
 from nearfield.engine.bindings import c
-from nearfield.engine.memory import ceiling
 from nearfield.engine.token_healing import ByteIndex, Ids
 from nearfield.errors import ModelLoadFailed
 
@@ -76,17 +75,6 @@ def check_file(path: Path) -> int:
             "Run `nearfield models pull NAME` to fetch one, or give the path of a .gguf file.",
         )
     return size
-
-
-def check_memory(need: int, limit: int) -> None:
-    """Raise `ModelLoadFailed` when `need` bytes are more than `limit`, or than the machine has."""
-    most = ceiling(limit)
-    if need > most:
-        raise ModelLoadFailed(
-            f"The model needs about {need >> 20} MiB and may use {most >> 20} MiB.",
-            "Choose a smaller model (`nearfield models recommend`), lower engine.context_size, "
-            "or raise engine.memory_limit_mb.",
-        )
 
 
 class Model:

@@ -1,18 +1,13 @@
 """The engine's child process: `python -m nearfield.engine.worker`.
 
-Commands come as frames on standard input, events go as frames to standard output; see `frames`.
-One thread reads, the main thread works. The process ends when its standard input does, which
-happens when the server ends, however it ends; there is nothing to save, so it ends at once.
+Commands come as frames on standard input, events go as frames to standard output; see `frames` and
+`pipe`.
 """
 
 from __future__ import annotations
 
-import os
-import signal
-import sys
 import threading
 import time
-from collections import deque
 from pathlib import Path
 
 from nearfield.config.paths import data_dir
@@ -30,8 +25,9 @@ from nearfield.engine.frames import (
 )
 from nearfield.engine.job import tokenize
 from nearfield.engine.lane import Abort, Lane
-from nearfield.engine.llama import Model, Silence, check_file, check_memory
-from nearfield.engine.memory import COMPUTE_OVERHEAD
+from nearfield.engine.llama import Model, Silence, check_file
+from nearfield.engine.memory import COMPUTE_OVERHEAD, check_memory
+from nearfield.engine.pipe import Inbox, own_output, read_commands, send
 from nearfield.engine.rates import Rates
 from nearfield.engine.scheduler import Scheduler
 from nearfield.engine.typing_lock import FILE, LOOK_SECONDS, StepGate
@@ -52,27 +48,6 @@ WARM_UP_TOKENS = 32
 PROGRESS_STEPS = 20
 
 
-class Inbox:
-    """Commands from the reader thread to the main thread."""
-
-    def __init__(self) -> None:
-        self._items: deque[Command] = deque()
-        self._arrived = threading.Condition()
-
-    def put(self, command: Command) -> None:
-        """Add a command and wake the main thread."""
-        with self._arrived:
-            self._items.append(command)
-            self._arrived.notify()
-
-    def take(self, seconds: float | None) -> Command | None:
-        """Return the next command; None when there is none for so long. None waits for ever."""
-        with self._arrived:
-            if not self._arrived.wait_for(lambda: self._items, seconds):
-                return None
-            return self._items.popleft()
-
-
 class Worker:
     """The main thread's state: a model, its lanes and its jobs."""
 
@@ -91,15 +66,8 @@ class Worker:
 
     # --- the reader thread ---------------------------------------------------------------
 
-    def read(self, source: int) -> None:
-        """Read frames until the end, then end the process."""
-        with os.fdopen(source, "rb") as stream:
-            while header := stream.read(frames.HEADER.size):
-                (length,) = frames.HEADER.unpack(header)
-                self._arrived(frames.decode_command(stream.read(length)))
-        os._exit(0)
-
-    def _arrived(self, command: Command) -> None:
+    def arrived(self, command: Command) -> None:
+        """Take a command, and end the running step where it is for that."""
         self._inbox.put(command)
         scheduler = self.scheduler
         if scheduler is None:
@@ -136,9 +104,7 @@ class Worker:
 
     def send(self, event: Event) -> None:
         """Write one frame."""
-        data = memoryview(frames.encode(event))
-        while data:
-            data = data[os.write(self._out, data) :]
+        send(self._out, event)
 
     def _handle(self, command: Command) -> None:
         match command:
@@ -280,15 +246,10 @@ class Worker:
 
 def main() -> None:
     """Set the streams up and work."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the command that started it
-    # Whatever a library prints must not get between the frames.
-    out = os.dup(1)
-    os.dup2(2, 1)
-    sys.stdout = sys.stderr
+    out = own_output()
     c.llama_backend_init()
     worker = Worker(out)
-    source = os.dup(0)
-    threading.Thread(target=worker.read, args=(source,), name="reader", daemon=True).start()
+    read_commands(worker.arrived)
     worker.run()
 
 
