@@ -67,10 +67,12 @@ def check(path: Path) -> None:
 
 @dataclass(frozen=True, slots=True)
 class GgufHeader:
-    """The texts of a file's metadata that say what it is, by key, and its tensors' shapes."""
+    """The texts of a file's metadata that say what it is, by key, its tensors' shapes, and the
+    numbers of their types in ggml.h."""
 
     texts: dict[str, str]
     shapes: dict[str, tuple[int, ...]]
+    types: frozenset[int] = frozenset()
 
 
 def header(path: Path) -> GgufHeader:
@@ -140,7 +142,8 @@ class _Header:
         """Return what the file says it is."""
         tensors = self._read()
         texts = {key: value for key, value in self._keys.items() if isinstance(value, str)}
-        return GgufHeader(texts, {tensor.name: tensor.shape for tensor in tensors})
+        types = frozenset(tensor.type for tensor in tensors)
+        return GgufHeader(texts, {tensor.name: tensor.shape for tensor in tensors}, types)
 
     def _read(self) -> list[_TensorInfo]:
         """Read the whole header: fill `_keys` and return the tensors."""

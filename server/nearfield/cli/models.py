@@ -18,6 +18,7 @@ import typer
 from nearfield.catalog import download, user
 from nearfield.catalog.listing import advice_row, model_rows, usable
 from nearfield.catalog.models import Catalog, ModelEntry, PathSource
+from nearfield.catalog.openvino import devices
 from nearfield.catalog.outdated import freshness
 from nearfield.catalog.partial_file import megabytes
 from nearfield.catalog.recommend import Advice, recommend, this_machine
@@ -297,11 +298,14 @@ def recommend_models(as_json: AsJson = False) -> None:
         advice = recommend(catalog, machine)
     if as_json:
         rows = [advice_row(item) for item in advice]
-        print_json({"machine": dataclasses.asdict(machine), "roles": rows})
+        told = {"machine": dataclasses.asdict(machine), "roles": rows}
+        print_json({**told, "openvino": devices()})
     else:
         emit(f"This machine: {machine.words()}, {megabytes(machine.free_disk)} of free disk.")
         for item in advice:
             _print_advice(item)
+        if more := [name for name in devices() if name != "CPU"]:
+            emit(f"OpenVINO finds {', '.join(more)} too: `nearfield providers add openvino`.")
     if not advice:
         say("No model of the catalogue fits.")
         raise typer.Exit(ExitCode.NOTHING)

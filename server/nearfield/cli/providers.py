@@ -97,8 +97,8 @@ def add(
         str,
         typer.Argument(
             metavar="[SERVER]",
-            help="ollama, llama_server, lmstudio, vllm, sglang or lemonade; all that run when left"
-            " out.",
+            help="ollama, llama_server, lmstudio, vllm, sglang or lemonade, all that run when left"
+            " out; or openvino, which runs a model here.",
         ),
     ] = "",
     model: Annotated[str, typer.Option(help="The model to ask for, in the server's words.")] = "",
@@ -114,9 +114,12 @@ def add(
     from nearfield.config.paths import user_config_file
     from nearfield.providers.detect import KNOWN_SERVERS, running_servers
 
+    if name == "openvino":
+        _add_openvino(model, as_json)
+        return
     wanted = [one for one in KNOWN_SERVERS if not name or one.name == name]
     if not wanted:
-        known = ", ".join(one.name for one in KNOWN_SERVERS)
+        known = ", ".join([*(one.name for one in KNOWN_SERVERS), "openvino"])
         fail(f"There is no server {name!r}.", f"It may be: {known}.")
     if (model or base_url) and not name:
         fail(
@@ -147,17 +150,47 @@ def add(
         print_json(added)
     elif added:
         first = added[0]["name"]
-        say(
-            "They answer where this machine's own engine does not. To let one go first:\n"
-            f"  nearfield config set routing.roles.code {first},embedded\n"
-            f"  nearfield config set routing.roles.complete {first},embedded"
-        )
+        say(_GOES_FIRST.format(first))
     if not running:
         say(f"No server was found at {base_url or 'the usual ports of this machine'}.")
     if not added:
         raise typer.Exit(ExitCode.NOTHING)
 
 
+def _add_openvino(model: str, as_json: bool) -> None:
+    """Write a provider that runs a model by OpenVINO into the settings, once that can be built."""
+    from nearfield.catalog.models import Catalog
+    from nearfield.catalog.openvino import readable_here
+    from nearfield.config import edit
+    from nearfield.config.paths import user_config_file
+    from nearfield.config.schema import ProviderSettings
+    from nearfield.errors import NearfieldError
+    from nearfield.providers.registry import build
+
+    chosen = model or readable_here(Catalog.load())
+    if not chosen:
+        fail(
+            "No model on this machine can be read by OpenVINO.",
+            "Run `nearfield models pull qwen2.5-coder-1.5b-instruct`, or name one by --model.",
+        )
+    try:
+        build("openvino", ProviderSettings(kind="openvino", model=chosen))
+    except NearfieldError as error:
+        fail(error.message, error.hint)
+    path = user_config_file()
+    edit.put(path, ("providers", "openvino"), {"kind": "openvino", "model": chosen})
+    if as_json:
+        print_json([{"name": "openvino", "model": chosen, "others": [], "config": str(path)}])
+    else:
+        emit(f"openvino is in your settings, with {chosen}.")
+        say(_GOES_FIRST.format("openvino"))
+
+
+_GOES_FIRST = (
+    "They answer where this machine's own engine does not. To let one go first:\n"
+    "  nearfield config set routing.roles.code {0},embedded\n"
+    "  nearfield config set routing.roles.complete {0},embedded"
+)
 _LACKS = {
     True: "set it with `nearfield keys set {0}`, and the model with --model.",
     False: "load one there, then run this again.",

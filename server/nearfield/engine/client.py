@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import importlib.util
 import logging
 import os
 import signal
@@ -37,6 +36,7 @@ from nearfield.engine.frames import (
     Scored,
     Tokens,
 )
+from nearfield.engine.programs import LLAMA, WorkerProgram
 from nearfield.errors import (
     EngineDied,
     EngineError,
@@ -99,9 +99,9 @@ class EngineStatus:
     error: NearfieldError | None = None
 
 
-def installed() -> bool:
-    """Return whether llama-cpp-python is there; without importing it, which takes a while."""
-    return importlib.util.find_spec("llama_cpp") is not None
+def installed(program: WorkerProgram = LLAMA) -> bool:
+    """Return whether a worker's package is there; llama-cpp-python for none."""
+    return program.installed()
 
 
 def physical_cores() -> int:
@@ -119,7 +119,8 @@ class _PendingJob:
 
 class EngineClient:
     """A worker process with a model, changed by the LoRA adapter in the file `adapter` where one is
-    given. Use from one event loop."""
+    given. `program` is the worker, `device` where it runs the model, in that library's words. Use
+    from one event loop."""
 
     def __init__(
         self,
@@ -128,12 +129,15 @@ class EngineClient:
         *,
         adapter: str = "",
         adapter_scale: float = 1.0,
+        program: WorkerProgram = LLAMA,
+        device: str = "",
     ) -> None:
         self.admit: Callable[[], Awaitable[None]] | None = None
         """Awaited before the model is loaded; what it raises ends the loading."""
         self._settings = settings
         self._on_status = on_status
         self.adapter, self.adapter_scale = adapter, adapter_scale
+        self._program, self._device = program, device
         self._status = EngineStatus(EngineState.STOPPED)
         self._process: asyncio.subprocess.Process | None = None
         self._jobs: dict[int, _PendingJob] = {}
@@ -173,13 +177,10 @@ class EngineClient:
     def start(self, path: str) -> None:
         """Begin loading the model at `path` in the background; returns at once.
 
-        Raises `EngineMissing` when llama-cpp-python is not installed.
+        Raises `EngineMissing` when the worker's package is not installed.
         """
-        if not installed():
-            raise EngineMissing(
-                "The embedded engine is not installed.",
-                'Run `pip install "nearfield[local]"` (needs cmake and a C++ compiler).',
-            )
+        if not installed(self._program):
+            raise EngineMissing(f"{self._program.name} is not installed.", self._program.install)
         if self._supervisor is not None and not self._supervisor.done():
             return
         settings = self._settings
@@ -192,6 +193,7 @@ class EngineClient:
             memory_limit=settings.memory_limit_mb << 20,
             adapter=self.adapter,
             adapter_scale=self.adapter_scale,
+            device=self._device,
         )
         self._deaths = self._unready = 0
         self._set(EngineStatus(EngineState.STARTING, model=path))
@@ -359,8 +361,7 @@ class EngineClient:
         error = EngineDied(
             f"The engine's worker died {self._unready} times in a row while it loaded the model"
             f" ({_end_of(self._code)}).",
-            "Its llama.cpp may not suit this processor, or the memory is short. Run `pip install"
-            " --force-reinstall --no-cache-dir llama-cpp-python`, or `nearfield doctor`.",
+            self._program.mend,
         )
         return EngineStatus(EngineState.FAILED, model, error=error)
 
@@ -369,7 +370,7 @@ class EngineClient:
         process = await asyncio.create_subprocess_exec(
             sys.executable,
             "-m",
-            "nearfield.engine.worker",
+            self._program.module,
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,

@@ -35,7 +35,7 @@ class Variant(msgspec.Struct, frozen=True):
 
 class LoadModel(msgspec.Struct, tag="load", frozen=True):
     """Load a model; an earlier one is freed first. Answered by `ModelLoading`s, then
-    `ModelLoaded` or `LoadFailed`."""
+    `ModelLoaded` or `LoadFailed`. `device` is where it runs, "" for the library's choice."""
 
     path: str
     threads: int
@@ -45,6 +45,7 @@ class LoadModel(msgspec.Struct, tag="load", frozen=True):
     memory_limit: int  # bytes, 0 for none
     adapter: str = ""  # the path of a LoRA adapter
     adapter_scale: float = 1.0
+    device: str = ""
 
 
 class Generate(msgspec.Struct, tag="generate", frozen=True):

@@ -20,7 +20,12 @@ WORDS = {
     "ollama": "Ollama. The model is a name as `ollama list` prints it.",
     COMPATIBLE: "Any server that speaks OpenAI's protocol. It needs an address and a model.",
     "anthropic": "Anthropic's service. It needs a model and a key, and your consent.",
+    "openvino": "OpenVINO on this machine: a CPU, a GPU or an NPU of Intel's. It needs a model.",
     "scripted": "Answers of your own, for tests.",
+}
+"""What each kind reaches, and what has to be said. A plugin's kind has no words."""
+
+PRESET_WORDS = {
     "lmstudio": "LM Studio. Start its server in the tab Developer.",
     "vllm": "vLLM.",
     "sglang": "SGLang.",
@@ -34,7 +39,7 @@ WORDS = {
     "mistral": "Mistral's service. It needs a model and a key, and your consent.",
     "deepseek": "DeepSeek's service. It needs a model and a key, and your consent.",
 }
-"""What each kind and each preset reaches, and what has to be said. A plugin's kind has no words."""
+"""The same of the presets of servers that speak OpenAI's protocol."""
 
 
 class EndpointKind(msgspec.Struct, frozen=True):
@@ -51,7 +56,7 @@ def endpoint_kinds() -> list[EndpointKind]:
     protocol."""
     own = [EndpointKind(kind, "", USUAL.get(kind, ""), WORDS.get(kind, "")) for kind in kinds()]
     presets = [
-        EndpointKind(COMPATIBLE, name, preset.base_url, WORDS.get(name, ""))
+        EndpointKind(COMPATIBLE, name, preset.base_url, PRESET_WORDS.get(name, ""))
         for name, preset in PRESETS.items()
         if name
     ]

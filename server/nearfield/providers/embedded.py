@@ -1,4 +1,7 @@
-"""The embedded engine as a provider: the default, and the only one that needs no server."""
+"""The embedded engine as a provider: the default, and the only one that needs no server.
+
+`WorkerProvider` is the part of it that every worker of the engine can do.
+"""
 
 from __future__ import annotations
 
@@ -85,8 +88,8 @@ _HEALTH = {
 }
 
 
-class Embedded:
-    """A GGUF model in our own worker.
+class WorkerProvider:
+    """A model in a worker of our own.
 
     `template` is the family's FIM form; None takes it from the model's vocabulary, and a model
     without such tokens then completes from the prefix alone. `chat_template` is for a file that
@@ -332,63 +335,10 @@ class Embedded:
             async for delta in stream:
                 yield delta
 
-    async def score(self, request: ScoreRequest) -> tuple[ScoredToken, ...]:
-        """See `Scorer`."""
-        with self._under_way():
-            self.start()
-            await self._engine.ready(request.deadline)
-            spec = Generate(
-                id=0,
-                lane="infill",
-                priority=request.priority,
-                document=request.document,
-                variants=[Variant([(request.prefix, False), (request.text, False)])],
-                scores=True,
-                deadline_ms=_left_ms(request.deadline),
-            )
-            found: list[Score] = []
-            async with aclosing(self._engine.generate(spec, request.deadline)) as events:
-                async for event in events:
-                    if isinstance(event, Scored):
-                        found += event.tokens
-                    elif isinstance(event, Done) and event.finish != "stop":
-                        raise NotReady("The engine gave way to a newer request.")
-        return tuple(_located(request.text, found))
-
     @property
     def spent(self) -> Mapping[Priority, TokenTotals]:
         """The tokens that the engine has evaluated and generated, by priority."""
         return self._engine.spent
-
-    def kept_as(self) -> str:
-        """Return the identity of model, settings and program; "" while no model is loaded."""
-        status = self._engine.status
-        if status.info is None or status.started is None:
-            return ""
-        try:
-            file = self._path.stat()
-        except OSError:
-            return ""
-        started, info = status.started, status.info
-        adapter = (
-            f"{self._engine.adapter}\0{self._engine.adapter_scale}\0{_stamp(self._engine.adapter)}"
-        )
-        program = f"{started.version} {started.build}"
-        return (
-            f"{self._path}\0{file.st_size}\0{file.st_mtime_ns}\0{program}\0{info.document_tokens}"
-            f"\0{adapter}"
-        )
-
-    async def keep(self, request: InfillRequest, path: str) -> int:
-        """Write what is held of a request's prompt to a file; how many tokens."""
-        info = self._engine.status.info
-        template = self._template or (from_vocabulary(info) if info else None)
-        variants = [variant for _, variant in self._variants(request, template)]
-        return await self._engine.save(request.document, path, variants)
-
-    async def recall(self, document: str, path: str) -> int:
-        """Hold for `document` what `keep` wrote; how many tokens, 0 where it is of no use."""
-        return await self._engine.restore(document, path)
 
     async def count_tokens(self, text: str) -> int:
         """See `Provider`."""
@@ -520,6 +470,64 @@ class Embedded:
     def _suffix_ms(self, request: InfillRequest) -> float:
         rate = self.capabilities.prefill_rate or UNKNOWN_PREFILL_RATE
         return len(request.suffix) / CHARS_PER_TOKEN * 1000 / rate
+
+
+class Embedded(WorkerProvider):
+    """A GGUF model in the worker of the compiled engine. It also tells how likely a text is, and
+    keeps on disk what it has read."""
+
+    async def score(self, request: ScoreRequest) -> tuple[ScoredToken, ...]:
+        """See `Scorer`."""
+        with self._under_way():
+            self.start()
+            await self._engine.ready(request.deadline)
+            spec = Generate(
+                id=0,
+                lane="infill",
+                priority=request.priority,
+                document=request.document,
+                variants=[Variant([(request.prefix, False), (request.text, False)])],
+                scores=True,
+                deadline_ms=_left_ms(request.deadline),
+            )
+            found: list[Score] = []
+            async with aclosing(self._engine.generate(spec, request.deadline)) as events:
+                async for event in events:
+                    if isinstance(event, Scored):
+                        found += event.tokens
+                    elif isinstance(event, Done) and event.finish != "stop":
+                        raise NotReady("The engine gave way to a newer request.")
+        return tuple(_located(request.text, found))
+
+    def kept_as(self) -> str:
+        """Return the identity of model, settings and program; "" while no model is loaded."""
+        status = self._engine.status
+        if status.info is None or status.started is None:
+            return ""
+        try:
+            file = self._path.stat()
+        except OSError:
+            return ""
+        started, info = status.started, status.info
+        adapter = (
+            f"{self._engine.adapter}\0{self._engine.adapter_scale}\0{_stamp(self._engine.adapter)}"
+        )
+        program = f"{started.version} {started.build}"
+        return (
+            f"{self._path}\0{file.st_size}\0{file.st_mtime_ns}\0{program}\0{info.document_tokens}"
+            f"\0{adapter}"
+        )
+
+    async def keep(self, request: InfillRequest, path: str) -> int:
+        """Write what is held of a request's prompt to a file; how many tokens."""
+        info = self._engine.status.info
+        template = self._template or (from_vocabulary(info) if info else None)
+        variants = [variant for _, variant in self._variants(request, template)]
+        return await self._engine.save(request.document, path, variants)
+
+    async def recall(self, document: str, path: str) -> int:
+        """Hold for `document` what `keep` wrote; how many tokens, 0 where it is of no use."""
+        return await self._engine.restore(document, path)
 
 
 def no_reuse(model: str) -> str:

@@ -305,8 +305,8 @@ def _running(folder: Path) -> bool:
 # --- a contract over the package ---
 
 STARTS_PROCESSES = {
-    "catalog/recommend.py", "catalog/wheels.py", "engine/client.py", "features/chat/shell.py",
-    "files/git.py", "index/parser_process.py", "index/service.py",
+    "catalog/openvino.py", "catalog/recommend.py", "catalog/wheels.py", "engine/client.py",
+    "features/chat/shell.py", "files/git.py", "index/parser_process.py", "index/service.py",
     "providers/server_process.py", "providers/parent_watchdog.py", "testing/connection.py",
 }  # fmt: skip
 STARTERS = {

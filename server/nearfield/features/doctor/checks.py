@@ -123,6 +123,24 @@ def engine(config: Config) -> Check:
     return Check("engine", State.NOTE, runs, INSTALL_ENGINE)
 
 
+def openvino(config: Config) -> Iterator[Check]:
+    """Report the devices that OpenVINO finds, where it is installed."""
+    from nearfield.catalog.openvino import devices
+    from nearfield.engine.programs import OPENVINO
+
+    if not OPENVINO.installed():
+        return
+    version = importlib.metadata.version("openvino-genai")
+    if not (found := devices()):
+        todo = "Run `pip install --force-reinstall openvino-genai`."
+        yield Check("openvino", State.NOTE, f"{version} does not say which devices it has", todo)
+        return
+    words = ", ".join(f"{name} ({full})" if full else name for name, full in found.items())
+    used = any(one.kind == "openvino" for one in config.providers.values())
+    todo = "" if used or set(found) == {"CPU"} else "`nearfield providers add openvino` uses them."
+    yield Check("openvino", State.OK, f"OpenVINO {version} finds {words}", todo)
+
+
 def build(info: str, gpu: bool, machine_has_gpu: bool, flags: frozenset[str]) -> Check:
     """Compare the instructions that the engine was compiled for with the processor's `flags`."""
     has = [name for flag, name in INSTRUCTIONS.items() if flag in flags]

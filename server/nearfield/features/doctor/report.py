@@ -48,6 +48,7 @@ def examine(
         yield checks.ignore_rules(config, root)
     engine = checks.engine(config)
     yield engine
+    yield from checks.openvino(config)
     if measured and chosen is not None and engine.state is State.OK:
         yield from _measured(loaded, chosen, bool(this_machine(catalog).gpu), measuring)
     yield from asyncio.run(checks.providers(config, root))
