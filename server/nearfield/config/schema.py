@@ -78,7 +78,7 @@ class Completion(msgspec.Struct, frozen=True, kw_only=True):
         """)] = -0.6
     min_token_confidence: Annotated[float, Meta(le=0), only_raise, about("""
         The same for the log-probability of its least likely token; the lines above that token are
-        shown where they stand by themselves.""")] = -1.0
+        shown where they stand by themselves, else the beginning of the line.""")] = -1.0
     prefix_lines: Annotated[Positive, only_lower, about("""
         At most this many lines above the cursor are shown to the model.""")] = 256
     suffix_lines: Annotated[NonNegative, only_lower, about("""

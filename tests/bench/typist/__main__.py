@@ -3,9 +3,20 @@
     python tests/bench/typist FOLDER [--who NAME]... [--files N] [--seed N] [--part tune|test]
         [--clock simulated|wall] [--state cold|warm] [--rows FILE] [--notes FILE] [--server PATH]
 
-FOLDER holds published packages, a folder each, with code that appeared after the models were
-trained. The same person writes the same blocks with each of those who are compared; counted are
-the keys, those of mending and of slips as well, against the keys without any tool.
+FOLDER holds published packages, a folder NAME-VERSION each, with code that appeared after the
+models were trained. The figures of RESULTS.md are of these projects of 2025 and later, in their
+newest versions of November 2026:
+
+    PyPI, wheels   a2a-sdk 1.3.0, claude-agent-sdk 0.2.189, openai-agents 0.24.0: *.py, *.md, *.toml
+    npm            @ai-sdk/mcp 2.0.99, @tanstack/ai 0.58.0, @tanstack/db 0.15.2, without dist/: as
+                   ai-sdk-mcp, tanstack-ai and tanstack-db
+    crates.io      agent-client-protocol 5.2.0, facet-reflect 0.50.0-rc.7, rmcp 3.11.0
+    Go modules     github.com/a2aproject/a2a-go v0.3.3, github.com/charmbracelet/fang v1.0.0,
+                   github.com/modelcontextprotocol/go-sdk v1.8.0: the last name, without the v
+
+`pip download --no-deps`, `npm pack`, `cargo vendor` and `go mod download` fetch them. The same
+person writes the same blocks with each of those who are compared; counted are the keys, those of
+mending and of slips as well, against the keys without any tool.
 
 On the wall clock the product is driven through LSP and the peer through llama.cpp's server, on a
 machine that must be quiet. On the simulated clock the service and the engine's scheduler run in

@@ -32,7 +32,7 @@ _TAIL_CHARS = 24
 class CachedCompletion:
     """A model's answer: `text` as it may be shown, or "" with a `reason`. `result` is the hash of
     the whole document with `text` inserted, for which the answer was checked; `prompt` is the
-    SHA-256 of the prompt."""
+    SHA-256 of the prompt. A `part` is the sure beginning of a line."""
 
     text: str
     reason: Reason = Reason.SHOWN
@@ -41,6 +41,7 @@ class CachedCompletion:
     model: str = ""
     result: int = 0
     prompt: str = ""
+    part: bool = False
 
 
 @dataclass(frozen=True, slots=True)

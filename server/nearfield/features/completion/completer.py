@@ -302,9 +302,9 @@ class Completer(Feature):
         if found.ending is Ending.FAILED:
             metrics.detail = found.error.message if found.error else ""
             return CompletionAnswer(reason=reason_of(found.error))
-        lines = found.whole_lines()
-        cut_off = found.cut_off
-        if not lines and cut_off:
+        lines, cut_off = found.whole_lines(), found.cut_off
+        part = "" if lines or request.invoked else found.sure_part()
+        if not lines and not part and cut_off:
             nothing = Shaped("", Span(request.offset, request.offset), cut_off)
             completion = _completion(request, found, nothing, len(found.text))
             _add_confidence(metrics, completion)
@@ -312,10 +312,10 @@ class Completer(Feature):
             if found.ending is Ending.UNSURE:
                 self.cache.put(request, completion)
             return CompletionAnswer(reason=cut_off)
-        shaped = shaper.finish(lines)
-        if found.ended_by and not lines.strip():
+        shaped = shaper.part(part) if part else shaper.finish(lines)
+        if found.ended_by and not (lines or part).strip():
             shaped = replace(shaped, reason=Reason.CONTROL_TOKEN)
-        completion = _completion(request, found, shaped)
+        completion = replace(_completion(request, found, shaped), part=bool(part))
         _add_confidence(metrics, completion)
         self.cache.put(request, completion)
         if past := self._past(request):
@@ -340,12 +340,13 @@ class Completer(Feature):
     # --- the cache --------------------------------------------------------------------------
 
     def _cached(self, turn: _Turn) -> list[CacheMatch]:
-        """Return the cached answers at the cursor, newest first. An empty answer counts too, unless
-        the user asks by a key. An unsure one is asked again once some of it has been typed."""
+        """Return the cached answers at the cursor, newest first. An empty answer and a part count
+        too, unless the user asks by a key. An unsure one is asked again once some of it has been
+        typed."""
         return [
             match
             for match in self.cache.find(turn.request)
-            if (match.rest or not turn.request.invoked)
+            if not (turn.request.invoked and (match.completion.part or not match.rest))
             and not (match.typed and turn.is_hidden(match.completion))
         ]
 
@@ -376,7 +377,9 @@ class Completer(Feature):
         request = turn.request
         cursor = await self.questions.cursor(request.snapshot, request.offset, request.selected)
         for match in matches:
-            shaped = shaper_at(cursor, turn.settings, is_manual=request.invoked).finish(match.rest)
+            shaper = shaper_at(cursor, turn.settings, is_manual=request.invoked)
+            finish = shaper.part if match.completion.part else shaper.finish
+            shaped = finish(match.rest)
             if shaped.text and not turn.is_hidden(match.completion):
                 suggestion = self._suggestion(turn, shaped, match.completion)
                 return CompletionAnswer((suggestion,))

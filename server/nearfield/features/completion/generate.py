@@ -38,6 +38,10 @@ _CUT_OFF: dict[Ending | None, Reason] = {
 }
 
 
+MIN_PART_CHARS = 4
+"""Characters of a line's beginning that are worth reading."""
+
+
 class Stopwatch:
     """When a stream began and sent its first and its last token (s), and how many it sent."""
 
@@ -160,6 +164,13 @@ class Generated:
         sure = len(self.text) if self.ending is not Ending.UNSURE else (self.doubt or 0) + 1
         lines = self.text[: self.text.rfind("\n", 0, sure) + 1]
         return lines if lines.strip() else ""
+
+    def sure_part(self) -> str:
+        """Return the sure beginning of a first line that becomes unsure; "" if it is too short."""
+        if self.ending is not Ending.UNSURE:
+            return ""
+        part = self.text[: self.doubt].rstrip()
+        return part if "\n" not in part and len(part.strip()) >= MIN_PART_CHARS else ""
 
 
 async def generate(

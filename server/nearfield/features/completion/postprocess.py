@@ -151,6 +151,18 @@ class Shaper:
             return Shaped("", self._replace, reason)
         return Shaped(self._item + shaped.replace("\n", self._context.newline), self._replace)
 
+    def part(self, text: str) -> Shaped:
+        """Return the suggestion made of `text`, the beginning of a line: it need not parse, but it
+        closes nothing that is not open, and does not begin the next line again."""
+        context, nothing = self._context, Span(self._replace.start, self._replace.start)
+        rows = self._indented(plain_breaks(text))
+        whole = context.left + rows
+        if Scanner(context.language).feed(context.text_above).first_excess(rows) is not None:
+            return Shaped("", nothing, Reason.SYNTAX)
+        if context.below and context.below[0].strip().startswith(whole.strip()):
+            return Shaped("", nothing, Reason.REPEATS)
+        return Shaped(self._item + rows, self._replace)
+
     def _shape(self, raw: str) -> tuple[str, Reason]:
         """Return the shaped text, or the reason why there is none."""
         is_beside = self.extent in (Extent.LINE, Extent.ABOVE)

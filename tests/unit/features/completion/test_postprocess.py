@@ -298,3 +298,17 @@ def test_any_text_anywhere_is_shaped_or_refused(marked: str, language: str, mode
         and Extent.TEXT not in {shaper(language, marked).extent}
     ):
         assert not after.root.has_error
+
+
+@pytest.mark.parametrize(
+    ("document", "text", "expected"),
+    [
+        ("x = █\n", "load(", "load("),
+        ("def f(a):\n    █\n", "        total = sum(", "total = sum("),
+        ("f(g(█\n", "a))), b", "-syntax"),
+        ("f(g(█\n", "a), b", "a), b"),
+        ("def f(a):\n    ret█\n    return a + 1\n", "urn a", "-repeats"),
+    ],
+)
+def test_a_part_of_a_line(document: str, text: str, expected: str) -> None:
+    check(shaper("python", document).part(text), expected)
