@@ -109,7 +109,8 @@ def build(
     else:
         top = _top(text, parsed, left, room, budget.prefix_lines, window)
         head = "" if top > line else _head(text, parsed, top, int(room * HEAD_SHARE))
-    cells = "" if top else _cells(snapshot, text, left, room, budget)
+    shows_above = snapshot.above and not top
+    cells = _cells(snapshot, text, left, room, budget) if shows_above else ""
     return Slice(
         prefix=cells + plain_breaks(head + text[top:left]) + item,
         suffix=plain_breaks(suffix),
@@ -125,8 +126,6 @@ def build(
 def _cells(snapshot: Snapshot, text: str, left: int, room: int, budget: SliceBudget) -> str:
     """Return the cells above, in the room that the cell leaves of the prefix. The room changes in
     steps, so that the prompt's beginning stays the same while the user types."""
-    if not snapshot.above:
-        return ""
     step = max(budget.chars // CELL_STEPS, 1)
     chars = max(room - left, 0) // step * step
     lines = max(budget.prefix_lines - text.count("\n", 0, left), 0)

@@ -11,7 +11,7 @@ import logging
 import time
 import uuid
 from collections import Counter
-from collections.abc import AsyncGenerator, Coroutine, Mapping, Sequence
+from collections.abc import Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -37,7 +37,7 @@ from nearfield.routing.request_context import Offer, RequestContext
 from nearfield.routing.rules import facts, first, role_of, title
 from nearfield.routing.running import RunningRequests
 from nearfield.routing.store import Store
-from nearfield.types import ChatRequest, Delta, EditRequest, InfillRequest, Priority, Usage
+from nearfield.types import ChatRequest, Priority, Usage
 
 log = logging.getLogger(__name__)
 
@@ -100,6 +100,7 @@ class ProviderPool:
         self.local = frozenset(n for n, p in self.providers.items() if not isinstance(p, Egress))
         """The providers that nothing leaves this machine by."""
         routing = config.routing
+        self._routing = {folder: one.routing for folder, one in configs.folders.items()}
         self.breakers = {
             name: Breaker(routing.breaker_failures, routing.breaker_seconds) for name in providers
         }
@@ -128,7 +129,7 @@ class ProviderPool:
     def candidates(self, role: str, workspace: str) -> tuple[Provider, ...]:
         """Return the providers of `role` that the strategy of `workspace` allows, in the order they
         would be tried: those on this machine first."""
-        strategy = self.configs.of(workspace).routing.strategy
+        strategy = self._routing.get(workspace, self.config.routing).strategy
         local: list[Provider] = []
         cloud: list[Provider] = []
         for name in self.named(role):
@@ -196,7 +197,7 @@ class ProviderPool:
             names = [next(free) if name in self.local else name for name in names]
         said: dict[str, CloudStanding] = {}
         clouds = [name for name in names if name not in self.local]
-        routing = self.configs.of(context.workspace).routing
+        routing = self._routing.get(context.workspace, self.config.routing)
         if clouds and routing.strategy != "local_only":
             said = await asyncio.to_thread(self._said, clouds, context)
         now = time.monotonic()
@@ -210,21 +211,6 @@ class ProviderPool:
                 Candidate(name, name in self.local, known.consent, known.funds, refused)
             )
         return plan(routing.strategy, routing.escalate, complex_task, candidates)
-
-    def open(self, name: str, request: Request, context: RequestContext) -> AsyncGenerator[Delta]:
-        """The stream of `name`, through the egress where it is outside this machine."""
-        provider = self.providers[name]
-        if isinstance(request, InfillRequest):
-            if isinstance(provider, Egress):
-                return provider.infill(request, context)
-            return provider.infill(request)
-        if isinstance(request, EditRequest):
-            if isinstance(provider, Egress):
-                return provider.edit(request, context)
-            return provider.edit(request)
-        if isinstance(provider, Egress):
-            return provider.chat(request, context)
-        return provider.chat(request)
 
     async def prepare(
         self, name: str, request: Request, context: RequestContext

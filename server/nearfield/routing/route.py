@@ -15,7 +15,6 @@ from contextlib import (
     AbstractAsyncContextManager,
     AbstractContextManager,
     aclosing,
-    asynccontextmanager,
     nullcontext,
 )
 from dataclasses import dataclass, field, replace
@@ -26,46 +25,35 @@ from nearfield.errors import (
     BadAnswer,
     DeadlineExceeded,
     EngineError,
-    LeftAlone,
-    NearfieldError,
-    NoConsent,
-    NoProvider,
-    NotPermitted,
-    OverBudget,
     ProviderError,
+    RequestStopped,
 )
 from nearfield.providers.base import Provider
 from nearfield.providers.estimate import CHARS_PER_TOKEN
 from nearfield.routing.activity import REPORT, Watch, watched
-from nearfield.routing.consent import Consent
+from nearfield.routing.egress import Egress
 from nearfield.routing.load import CountedRequest
 from nearfield.routing.plain_text import PlainText, literal_in
 from nearfield.routing.plan import (
-    BROKE,
-    NO_CLOUD,
-    NO_LOCAL,
-    REFUSED,
-    WITHOUT_CLOUD,
     Step,
     Use,
 )
 from nearfield.routing.provider_pool import ProviderPool
 from nearfield.routing.quality import REPEATS, JudgedAnswer, is_endless, judge
-from nearfield.routing.request_context import Offer, RequestContext
+from nearfield.routing.request_context import RequestContext
 from nearfield.routing.running import RunningRequest
+from nearfield.routing.unanswered import SHARE, Unanswered
 from nearfield.types import ChatRequest, Delta, EditRequest, Finish, InfillRequest, Usage
 
 # A provider ends its own stream at the deadline; this long after it the router does.
 GRACE_SECONDS = 0.25
-# While others are left, a candidate may keep the user waiting for this share of the time that
-# remains: the next one needs the rest.
-SHARE = 0.5
 # The same without a deadline. Reading a long prompt on a slow processor takes a minute.
 STALL_SECONDS = 120.0
 
 
 MAX_THOUGHT = 1024
 """Tokens of a model that cannot be kept from thinking; then it is given up."""
+STOPPED = "You stopped this request."
 LOOP_PIECES = 32
 """Pieces of an answer, tokens mostly, between two looks for a loop: a look takes 3 ms."""
 
@@ -130,7 +118,6 @@ class Route:
         self._by_rules = by_rules and not context.only
         self._role = role
         self._request = request
-        self._context = context
         self._complex = complex_task
         self._items = self._run()
         self._shown = ""
@@ -138,9 +125,8 @@ class Route:
         names = [context.only] if context.only else pool.named(role)
         self._names: Sequence[str] = names
         self.provider: Provider | None = pool.providers[names[0]] if names else None
-        self.failures: list[str] = []
-        self._causes: list[NearfieldError] = []
-        self.offers: list[Offer] = []
+        self._unanswered = Unanswered(pool, request, context)
+        self.failures, self.offers = self._unanswered.failures, self._unanswered.offers
         self.asked: set[str] = set()
         self._texts: dict[str, PlainText] = {}
         self.wrong = ""
@@ -148,7 +134,6 @@ class Route:
         self.kept = False
         self._ended = False
         self._enough = False
-        self._running: RunningRequest | None = None
 
     async def __aenter__(self) -> Route:
         return self
@@ -160,6 +145,10 @@ class Route:
         trace: TracebackType | None,
     ) -> None:
         await self._items.aclose()
+
+    @property
+    def _context(self) -> RequestContext:
+        return self._unanswered.context
 
     def __aiter__(self) -> AsyncIterator[Delta | Restart]:
         return self._items
@@ -186,7 +175,7 @@ class Route:
         priority = self._request.priority if isinstance(self._request, ChatRequest) else None
         plan = await self._pool.plan(self._names, self._complex, self._context, priority)
         for name in plan.offer:
-            await self._offer(name, "this is a complex task")
+            await self._unanswered.offer(name, "this is a complex task")
         for index, step in enumerate(plan.steps):
             if self._is_late():
                 self.failures.append("the deadline passed")
@@ -205,10 +194,7 @@ class Route:
             for item in self._stand(self._held):
                 yield item
             return
-        skipped = (f"{name}: {why}" for name, why in plan.skipped)
-        # What failed now says more than what was not even tried.
-        untried = (self._untried(name, why) for name, why in plan.skipped)
-        raise no_provider((*self.failures, *skipped), (*untried, *self._causes))
+        raise self._unanswered.error(plan.skipped)
 
     async def _apply_rules(self) -> None:
         """Let the user's rules choose the providers."""
@@ -221,24 +207,13 @@ class Route:
             return True
         return self._pool.providers[name].capabilities.edit is self._request.form
 
-    def _untried(self, name: str, why: str) -> NearfieldError:
-        """Return the error that represents a candidate that was left out."""
-        said = f"{name}: {why}."
-        if why == BROKE:
-            return OverBudget(said)
-        if why in (NO_CLOUD, REFUSED):
-            return NoConsent(said)
-        if self._pool.missing(name) == why:
-            return ProviderError(said)
-        return LeftAlone(said)
-
     async def _may(self, step: Step) -> bool:
         use = step.failed if self._held is None else step.poor
         if use is Use.GO:
             return True
         reason = self._reason()
-        offer = await self._offer(step.name, reason, announce=use is Use.OFFER)
-        return use is Use.ASK and offer is not None and await self._asked(offer)
+        offer = await self._unanswered.offer(step.name, reason, announce=use is Use.OFFER)
+        return use is Use.ASK and offer is not None and await self._unanswered.ask(offer)
 
     def _reason(self) -> str:
         if self._held is not None:
@@ -255,18 +230,23 @@ class Route:
             for item in self._replay(step.name, kept):
                 yield item
             return
+        running = self._begin(step.name)
         try:
             self.provider = self._pool.providers[step.name]
-            async with (
-                self._seen(step.name),
-                aclosing(self._timed(self._attempt(step.name), others)) as stream,
-            ):
+            attempt = self._attempt(step.name, running)
+            async with aclosing(self._timed(attempt, others, running)) as stream:
                 async for delta in stream:
                     if delta.finish is not None:
                         said.last = delta
                         break
-                    for item in self._show(said, delta):
-                        yield item
+                    said.texts.append(delta.text)
+                    said.logprobs.extend(delta.logprobs)
+                    said.calls = said.calls or bool(delta.tool_calls)
+                    if self._shown != said.name:
+                        for item in self._first(said, delta):
+                            yield item
+                    elif delta.text or delta.tool_calls or delta.usage or delta.thinking:
+                        yield delta
                     if isinstance(self._request, ChatRequest) and said.is_endless():
                         said.last, said.wrong = Delta(finish=Finish.STOP), REPEATS
                         break
@@ -274,8 +254,10 @@ class Route:
                         said.last, self._enough = Delta(finish=Finish.STOP), False
                         break
         except (ProviderError, EngineError) as error:
-            self._failed(said.name, error)
+            self._unanswered.failed(said.name, error)
             return
+        finally:
+            del self._pool.running[running.id]
         if self._context.checks:  # they may parse the document
             await asyncio.to_thread(self._judge, said)
         elif rest or is_chat:  # a completion is judged only where another candidate may be better
@@ -305,15 +287,13 @@ class Route:
 
     # --- what is shown ---
 
-    def _show(self, said: _CandidateReply, delta: Delta) -> list[Delta | Restart]:
-        said.texts.append(delta.text)
-        said.logprobs.extend(delta.logprobs)
-        said.calls = said.calls or bool(delta.tool_calls)
-        if not (delta.text or delta.tool_calls):
-            # What the prompt cost, sent early; it takes no text back.
-            is_told = delta.usage or delta.thinking
-            return [delta] if is_told and self._shown in ("", said.name) else []
-        return [*self._taken_back(said.name), delta]
+    def _first(self, said: _CandidateReply, delta: Delta) -> list[Delta | Restart]:
+        """Return what is passed on of `delta` while none of the text of `said` is shown."""
+        if delta.text or delta.tool_calls:
+            return [*self._taken_back(said.name), delta]
+        # What the prompt cost, sent early; it takes no text back.
+        is_told = delta.usage or delta.thinking
+        return [delta] if is_told and not self._shown else []
 
     def _taken_back(self, name: str) -> list[Restart]:
         """Return the `Restart` that must precede the text of `name`, if another provider's was
@@ -347,19 +327,15 @@ class Route:
 
     # --- asking ---
 
-    @asynccontextmanager
-    async def _seen(self, name: str) -> AsyncGenerator[None]:
-        """Show the request to the user, who may stop it, while the body runs."""
+    def _begin(self, name: str) -> RunningRequest:
+        """Show the request to the user, who may stop it; until `del pool.running[its id]`."""
         task = "prefill" if _is_prefill(self._request) else self._context.task.value
         model, is_local = self._pool.providers[name].model, name in self._pool.local
-        with self._pool.running.begin(task, name, model, is_local=is_local) as running:
-            self._running = running
-            try:
-                yield
-            finally:
-                self._running = None
+        running = RunningRequest(task, name, model, is_local)
+        self._pool.running[running.id] = running
+        return running
 
-    async def _attempt(self, name: str) -> AsyncGenerator[Delta]:
+    async def _attempt(self, name: str, running: RunningRequest) -> AsyncGenerator[Delta]:
         """Stream from one provider, under its breaker."""
         breaker = self._pool.breakers[name]
         if breaker.has_failed:
@@ -380,11 +356,13 @@ class Route:
                     async for delta in stream:
                         if watch is not None:
                             watch.heard(delta)
-                        if self._running is not None:
-                            self._running.heard(delta)
                         if delta.read is not None:
+                            running.last = delta
                             continue
                         spoke = True
+                        if delta.text or delta.tool_calls or delta.thinking:
+                            running.last = delta
+                            running.tokens += len(delta.logprobs) or 1
                         if answering is not None:
                             self._pool.loads.spoke(name, answering)
                         characters += len(delta.text)
@@ -418,7 +396,7 @@ class Route:
         may_think = request.thinking if isinstance(request, ChatRequest) else 0
         limit = may_think or MAX_THOUGHT
         thought, has_spoken = 0.0, False
-        opened = self._pool.open(name, request, self._context)
+        opened = _stream(self._pool.providers[name], request, self._context)
         async with aclosing(opened) as stream:
             async for piece in stream:
                 # Control tokens are looked for from the first piece that may hold one, or a part of
@@ -455,24 +433,30 @@ class Route:
             async for delta in again:
                 yield delta
 
-    async def _timed(self, stream: AsyncGenerator[Delta], others: bool) -> AsyncGenerator[Delta]:
-        """`stream`, cut off when it keeps the others waiting or passes the deadline."""
+    async def _timed(
+        self, stream: AsyncGenerator[Delta], others: bool, running: RunningRequest
+    ) -> AsyncGenerator[Delta]:
+        """Yield from `stream`, cut off when the user stops it, it keeps the others waiting or
+        passes the deadline."""
         async with aclosing(stream):
             while True:
                 try:
                     async with asyncio.timeout(self._patience(others)) as limit:
-                        if self._running is not None:
-                            self._running.waits(limit)
+                        running.limit = limit
+                        if running.is_stopped:
+                            raise RequestStopped(STOPPED)
                         delta = await anext(stream)
                 except StopAsyncIteration:
                     return
                 except TimeoutError:
-                    if self._running is not None:
-                        self._running.check()
+                    if running.is_stopped:
+                        raise RequestStopped(STOPPED) from None
                     error = DeadlineExceeded("It did not answer in time.")
                     if self.provider is not None:
                         self._pool.breakers[self.provider.name].fail(error, time.monotonic())
                     raise error from None
+                finally:
+                    running.limit = None
                 yield delta
 
     def _patience(self, others: bool) -> float | None:
@@ -483,73 +467,27 @@ class Route:
         left = max(0.0, deadline - time.monotonic())
         return left * SHARE if others else left + GRACE_SECONDS
 
-    def _failed(self, name: str, error: NearfieldError) -> None:
-        self.failures.append(reason(name, error))
-        self._causes.append(error)
-
     def _is_late(self) -> bool:
         deadline = self._request.deadline
         return bool(self.failures) and deadline is not None and time.monotonic() >= deadline
 
-    # --- offers ---
 
-    async def _offer(self, name: str, reason: str, announce: bool = True) -> Offer | None:
-        if any(offer.provider == name for offer in self.offers):
-            return next(offer for offer in self.offers if offer.provider == name)
-        try:
-            offer = await self._pool.offer(name, self._request, self._context, reason)
-        except NotPermitted as error:
-            self._failed(name, error)
-            return None
-        if announce:
-            self.offers.append(offer)
-            said = f"{name}: offered to you"
-            self.failures.append(said)
-            self._causes.insert(0, NoConsent(f"{said}."))
-        return offer
-
-    async def _asked(self, offer: Offer) -> bool:
-        """Put the offer to the user; whether it may be taken now. No answer in time is no."""
-        if self._context.ask is None:
-            self.offers.append(offer)
-            return False
-        patience = float(self._pool.config.routing.ask_timeout_s)
-        if self._request.deadline is not None:
-            left = max(0.0, self._request.deadline - time.monotonic())
-            patience = min(patience, left * SHARE)
-        try:
-            async with asyncio.timeout(patience):
-                decision = await self._context.ask(offer)
-        except TimeoutError:
-            decision = None
-        if decision is None or decision is Consent.NEVER:
-            said = f"{offer.provider}: you did not allow it"
-            self.failures.append(said)
-            self._causes.append(NoConsent(f"{said}."))
-        if decision is not None:
-            await self._pool.say(offer, decision)
-        if decision in (Consent.ONCE, Consent.WORKSPACE):
-            accepted = (*self._context.accepted, offer.provider)
-            self._context = replace(self._context, accepted=accepted)
-            return True
-        return False
+def _stream(
+    provider: Provider,
+    request: InfillRequest | EditRequest | ChatRequest,
+    context: RequestContext,
+) -> AsyncGenerator[Delta]:
+    """Return the stream of `provider`, through the egress where it is outside this machine."""
+    if isinstance(provider, Egress):
+        if isinstance(request, InfillRequest):
+            return provider.infill(request, context)
+        if isinstance(request, EditRequest):
+            return provider.edit(request, context)
+        return provider.chat(request, context)
+    if isinstance(request, InfillRequest):
+        return provider.infill(request)
+    return provider.edit(request) if isinstance(request, EditRequest) else provider.chat(request)
 
 
 def _is_prefill(request: InfillRequest | EditRequest | ChatRequest) -> bool:
     return isinstance(request, InfillRequest) and request.prefill_only
-
-
-def reason(name: str, error: NearfieldError) -> str:
-    """Return why a provider did not answer, as part of a sentence: most messages begin with its
-    name.
-    """
-    said = error.message.removesuffix(".")
-    return said if said.startswith(f"{name} ") else f"{name}: {said}"
-
-
-def no_provider(reasons: tuple[str, ...], causes: tuple[NearfieldError, ...] = ()) -> NoProvider:
-    """Return the error of a request that no provider answered, with every reason in it."""
-    what = "; ".join(reasons) if reasons else "none is configured for this"
-    only_local = reasons and all(reason.endswith(NO_LOCAL) for reason in reasons)
-    hint = WITHOUT_CLOUD if only_local else "`nearfield doctor` looks for causes."
-    return NoProvider(f"No provider could answer: {what}.", hint, causes)

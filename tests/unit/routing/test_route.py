@@ -11,12 +11,13 @@ from typing import Any
 
 import pytest
 
-from nearfield.errors import NoProvider, NotPermitted, Unreachable
+from nearfield.errors import NoProvider, NotPermitted, RequestStopped, Unreachable
 from nearfield.routing.consent import Consent
 from nearfield.routing.ledger import EntryFilter
 from nearfield.routing.request_context import Offer, RequestContext, Source, Task
-from nearfield.routing.route import Restart, Route, reason
+from nearfield.routing.route import Restart, Route
 from nearfield.routing.store import Store
+from nearfield.routing.unanswered import reason
 from nearfield.types import Delta, Finish, Message, Role, Snippet, Tool, ToolCall
 
 
@@ -91,6 +92,15 @@ async def test_falls_through(
 )
 def test_a_reason_names_its_provider_once(message: str, expected: str) -> None:
     assert reason("desk", Unreachable(message)) == expected
+
+
+async def test_a_request_is_stopped_between_two_pieces(make: Any, provider: Any, chat: Any) -> None:
+    router = make({}, provider("first", text="one two three"))
+    with pytest.raises(RequestStopped):
+        async with router.chat(chat()) as route:
+            async for _ in route:
+                assert all(router.running.stop(number) for number in router.running)
+    assert not router.running
 
 
 @dataclass(frozen=True)

@@ -95,10 +95,11 @@ class CompletionCache:
         exact position; one that is fully typed never matches."""
         uri, (text, offset) = request.snapshot.uri, _position(request)
         for (owner, *_), entry in reversed(self._entries.items()):
-            if owner == uri and continues_with(text, offset, entry.after, to_end=entry.reaches_end):
-                typed = _typed(entry, text, offset)
-                if typed is not None:
-                    yield CacheMatch(entry.completion, typed)
+            typed = _typed(entry, text, offset) if owner == uri else None
+            if typed is not None and continues_with(
+                text, offset, entry.after, to_end=entry.reaches_end
+            ):
+                yield CacheMatch(entry.completion, typed)
 
     def forget(self, uri: str | None = None) -> None:
         """Drop the answers for `uri`, or all of them."""

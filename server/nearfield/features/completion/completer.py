@@ -177,7 +177,7 @@ class Completer(Feature):
         )
         try:
             with metrics:
-                if not self._activity.is_paused:
+                if not self._activity.pause.is_on:
                     answer = await self._in_turn(request, settings, metrics)
                 metrics.reason = answer.reason
         finally:

@@ -101,14 +101,18 @@ class CursorContext:
     # --- the lines around -------------------------------------------------------------------
 
     @cached_property
+    def _line(self) -> tuple[int, int]:
+        return line_start(self.text, self.cursor), line_end(self.text, self.cursor)
+
+    @property
     def line_start(self) -> int:
         """The start of the cursor's line."""
-        return line_start(self.text, self.cursor)
+        return self._line[0]
 
-    @cached_property
+    @property
     def line_end(self) -> int:
         """The end of the cursor's line, before its line break."""
-        return line_end(self.text, self.cursor)
+        return self._line[1]
 
     @cached_property
     def left(self) -> str:
@@ -421,11 +425,11 @@ class _Reader:
             self.base = line.width
         self.taken.append(line)
         self.at_boundary = not self.state.stack and not in_text
+        is_opener = opens_block(line.whole, self.context.language)
         if self._is_looping():
             return True
         if len(self.taken) >= self.max_lines or line.width < self.base:
             return True
-        is_opener = opens_block(line.whole, self.context.language)
         is_statement = self.extent in (Extent.STATEMENT, Extent.ABOVE)
         if is_statement and not in_text and self._statement_ends(line, is_opener):
             return True

@@ -257,7 +257,9 @@ def continued(cursor: Cursor, document: Document, allowance: Allowance) -> list[
         now = replace(sent, text=replace(sent.text, written=written))
         new = now.text.chars
         if new <= allowance.prompt_chars:
-            if sent.is_evaluated:
+            if sent.is_evaluated and written.startswith(sent.text.written):
+                new = len(written) - len(sent.text.written)
+            elif sent.is_evaluated:
                 new = len(written) - common_prefix(written, sent.text.written)
             plans.append(PromptPlan(_piece(now, cursor), now, EXTRA_TOKENS, new))
     return plans

@@ -122,20 +122,21 @@ class Questions:
         self.snippets = snippets
         self._prepare = prepare
         self._arms = arms or TrialArms()
-        self._configs = FolderConfigs(Config())
+        self.configure(FolderConfigs(Config()))
 
     def configure(self, config: FolderConfigs) -> None:
         """Apply settings from now on."""
-        self._configs = config
+        self._settings = {folder: one.completion for folder, one in config.folders.items()}
+        self._default = config.user.completion
 
     def settings(self, snapshot: Snapshot) -> Completion:
         """Return the settings of the folder that a document is in."""
-        return self._configs.of(snapshot.root).completion
+        return self._settings.get(snapshot.root or "", self._default)
 
     def scope(self, snapshot: Snapshot, settings: Completion, router: Router) -> RequestScope:
         """Return what holds for a request about `snapshot`."""
         found = router.candidates_for(Task.COMPLETE, snapshot.root or "")
-        only = self._arms.only(snapshot.uri, found)
+        only = self._arms.only(snapshot.uri, found) if self._arms.trial is not None else ""
         found = (router.provider(only),) if only else found
         can = self.rates.fill_in(found[0].name, found[0].capabilities) if found else Capabilities()
         return RequestScope(router, settings, found, can, only)

@@ -150,7 +150,7 @@ def _running(service: Service) -> list[dict[str, Any]]:
             "tokens": one.tokens,
             "seconds": round(seconds - one.begun, 1),
         }
-        for one in service.router.running.all()
+        for one in service.router.running.values()
     ]
 
 
