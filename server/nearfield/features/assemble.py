@@ -20,11 +20,18 @@ from nearfield.errors import CatalogError, ConfigError, EngineMissing, Nearfield
 from nearfield.network.setting import environ_of
 from nearfield.providers.absent import Absent
 from nearfield.providers.memory import TRIAL, ModelMemory, ModelState, Resident
-from nearfield.routing.router import EMBEDDED_TRIAL, STAND_INS, variants
+from nearfield.routing.router import (
+    EMBEDDED_TRIAL,
+    OWN_MODEL,
+    STAND_INS,
+    own_variants,
+    variants,
+)
 from nearfield.types import EditForm, Priority, TokenTotals
 
 if TYPE_CHECKING:
     from nearfield.catalog.choice import ModelChoice
+    from nearfield.catalog.models import Catalog
     from nearfield.providers.base import Provider
 
 INSTALL = (
@@ -52,6 +59,12 @@ LATER = {
 """Second models and their roles, which say to `providers.memory` which of them gives way."""
 
 
+def role_of_later(name: str) -> str:
+    """Return the role of a model that is loaded at its first request, "" for one that is loaded at
+    the start."""
+    return "chat" if name.startswith(OWN_MODEL) else LATER.get(name, "")
+
+
 def providers(
     config: Config,
     on_change: Callable[[], None] | None = None,
@@ -75,7 +88,7 @@ def providers(
     memory = memory or ModelMemory(config.engine.memory_limit_mb << 20)
     for name, provider in built.items():
         if isinstance(provider, Resident):
-            memory.add(provider, LATER.get(name, "complete"))
+            memory.add(provider, role_of_later(name) or "complete")
     return built
 
 
@@ -178,7 +191,8 @@ class Resting(Protocol):
 
 def _built_from(config: Config) -> tuple[object, ...]:
     """Return the settings that providers are built from."""
-    return config.engine, config.models, config.providers, config.network
+    named = tuple(variants(config)), tuple(own_variants(config))
+    return config.engine, config.models, config.providers, config.network, named
 
 
 def begin(found: Mapping[str, Provider]) -> None:
@@ -187,7 +201,7 @@ def begin(found: Mapping[str, Provider]) -> None:
     A second model waits for its first request: it takes as much memory as the first.
     """
     for name, provider in found.items():
-        if isinstance(provider, Loading) and name not in LATER:
+        if isinstance(provider, Loading) and not role_of_later(name):
             provider.start()
 
 
@@ -247,24 +261,46 @@ def _own(
         parts[EMBEDDED_EDIT] = _EngineRole("edit", edits=True)
     if challenger:
         parts[EMBEDDED_TRIAL] = _EngineRole(TRIAL)
+    parts |= {
+        name: _EngineRole("", chats=True, model=model)
+        for name, model in own_variants(config).items()
+        if not _is_chosen(chosen, model, catalog)
+    }
+
+    def model_of(part: _EngineRole) -> ModelChoice:
+        return named(part.model, catalog()) if part.model else chosen(part.role)
+
     if installed() or not programs():
         return {
-            name: partial(_embedded, name, part, config, chosen, on_change, note)
+            name: partial(_embedded, name, part, config, model_of, on_change, note)
             for name, part in parts.items()
         }
+    names = {name: STAND_INS.get(name, name) for name in parts}
     return {
-        STAND_INS[name]: partial(_server, STAND_INS[name], part, config, chosen, note)
+        names[name]: partial(_server, names[name], part, config, model_of, note)
         for name, part in parts.items()
     }
 
 
 @dataclass(frozen=True, slots=True)
 class _EngineRole:
-    """Purpose of one model of this machine's own engine: `role` is the catalogue's."""
+    """Purpose of one model of this machine's own engine: `role` is the catalogue's, and `model` the
+    one that the user named for a role or a rule, "" for the one of `role`."""
 
     role: str
     chats: bool = False
     edits: bool = False
+    model: str = ""
+
+
+def _is_chosen(chosen: Chosen, model: str, catalog: Callable[[], Catalog]) -> bool:
+    """Return whether `model` is the one that chats anyway."""
+    from nearfield.catalog.choice import named
+
+    try:
+        return named(model, catalog()).is_same(chosen("chat"))
+    except (CatalogError, OSError):
+        return False  # said where it is built
 
 
 def _second_model(chosen: Chosen) -> bool:
@@ -302,7 +338,7 @@ def _embedded(
     name: str,
     part: _EngineRole,
     config: Config,
-    chosen: Chosen,
+    model_of: Callable[[_EngineRole], ModelChoice],
     on_change: Callable[[], None] | None,
     note: Callable[[str], None],
 ) -> Provider:
@@ -312,7 +348,7 @@ def _embedded(
 
     if not installed():
         raise EngineMissing("No local engine is installed.", INSTALL)
-    choice = chosen(part.role)
+    choice = model_of(part)
     if choice.problem:
         note(choice.problem)
 
@@ -333,7 +369,7 @@ def _embedded(
         path=choice.path,
         template=fim_template(choice.fim),
         chat_template=chat_template(choice.chat),
-        infills=part.role in ("complete", TRIAL),
+        infills=part.role in ("", "complete", TRIAL),
         chats=bool(choice.chat) and part.chats,
         edit_form=_edit_form(choice) if part.edits else EditForm.NONE,
         temperature=config.engine.temperature,
@@ -342,12 +378,16 @@ def _embedded(
 
 
 def _server(
-    name: str, part: _EngineRole, config: Config, chosen: Chosen, note: Callable[[str], None]
+    name: str,
+    part: _EngineRole,
+    config: Config,
+    model_of: Callable[[_EngineRole], ModelChoice],
+    note: Callable[[str], None],
 ) -> Provider:
     """llama.cpp's server as our child, with the model that the embedded engine would have had."""
     from nearfield.providers.llama_server import AUTO, PLAIN
 
-    choice = chosen(part.role)
+    choice = model_of(part)
     if choice.problem:
         note(choice.problem)
     if choice.adapter is not None:

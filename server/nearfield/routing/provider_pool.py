@@ -14,6 +14,7 @@ from collections import Counter
 from collections.abc import Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import PurePath
 from typing import Any
 
 from nearfield.config.folders import FolderConfigs
@@ -44,6 +45,9 @@ log = logging.getLogger(__name__)
 EMBEDDED_TRIAL = "embedded_trial"
 """The embedded engine with the second model of a trial, which only that asks."""
 
+OWN_MODEL = f"{EMBEDDED}/"
+"""Beginning of the names of the embedded engine with another model, "embedded/MODEL"."""
+
 STAND_INS = {
     EMBEDDED: "llama_server",
     "embedded_chat": "llama_server_chat",
@@ -53,6 +57,10 @@ STAND_INS = {
 """Replacements of providers where llama-cpp-python is not installed: a llama.cpp server that we
 start.
 """
+OWN_PARTS = (EMBEDDED, "embedded_chat", "embedded_edit")
+"""The providers of this machine's own engine: what it completes, chats and edits with."""
+OWN_CHATS = ("embedded_chat", "llama_server_chat", EMBEDDED, "llama_server")
+"""The providers of this machine's own engine that may chat."""
 
 # Sums of what local models did are written this often: a killed server loses at most this much of
 # a statistic, and no request waits for the disk.
@@ -118,13 +126,22 @@ class ProviderPool:
     def named(self, role: str) -> list[str]:
         """The providers of `role` that exist and can do it, in the order of the settings."""
         listed = self.config.routing.roles.get(role)
-        order = self._default_order() if listed is None else self._known(listed)
+        order = self._default_order() if listed is None else self._known(listed, role)
         return [name for name in order if can(self.providers[name], role)]
 
-    def _known(self, listed: Sequence[str]) -> list[str]:
-        """The providers of a list of the settings that exist, or their stand-ins."""
-        found = [self.stand_in(name) or name for name in listed]
-        return [name for name in found if name in self.providers]
+    def _known(self, listed: Sequence[str], role: str) -> list[str]:
+        """The providers of a list of the settings that exist, or their stand-ins. "embedded" is the
+        one of this machine's own engine that can do what `role` is for."""
+        found: list[str] = []
+        for name in listed:
+            parts = OWN_PARTS if name == EMBEDDED else (name,)
+            there = [one for one in map(self._stands_for, parts) if one in self.providers]
+            able = [one for one in there if can(self.providers[one], role)]
+            found += (able or there)[:1]
+        return list(dict.fromkeys(found))
+
+    def _stands_for(self, name: str) -> str:
+        return self.stand_in(name) or name
 
     def candidates(self, role: str, workspace: str) -> tuple[Provider, ...]:
         """Return the providers of `role` that the strategy of `workspace` allows, in the order they
@@ -145,11 +162,19 @@ class ProviderPool:
 
     def stand_in(self, name: str) -> str:
         """Return the provider that replaces `name`, "" if it is available itself or has no
-        replacement.
+        replacement. A model that the engine has loaded anyway is not loaded again.
         """
+        if name.startswith(OWN_MODEL) and name not in self.providers:
+            model = name.removeprefix(OWN_MODEL)
+            return next((one for one in OWN_CHATS if self._has(one, model)), "")
         other = STAND_INS.get(name, "")
         stands_in = name not in self.providers and other in self.providers
         return other if stands_in and other not in self.config.providers else ""
+
+    def _has(self, name: str, model: str) -> bool:
+        found, file = self.providers.get(name), PurePath(model)
+        names = (model, file.stem if file.suffix == ".gguf" else model)
+        return found is not None and found.model in names and name not in self.config.providers
 
     def missing(self, name: str) -> str:
         """Return why `name` could not be built, "" when it could."""
@@ -169,7 +194,7 @@ class ProviderPool:
         if index is None:
             return Ruled(role, tuple(self.named(role)))
         instead = role_of(rules[index])
-        listed = self.named(instead) if instead else self._known(rules[index].use)
+        listed = self.named(instead) if instead else self._known(rules[index].use, role)
         # Whom the user has just allowed is asked, whatever the rule says.
         listed += [name for name in context.accepted if name in self.providers]
         able = dict.fromkeys(name for name in listed if can(self.providers[name], role))
@@ -359,13 +384,28 @@ def variants(config: Config) -> dict[str, ProviderSettings]:
     rule that provider with that model, under the name as written there.
     """
     wanted = dict(config.providers)
-    rules = (rule.use for rule in config.routing.rules)
-    for listed in (*config.routing.roles.values(), *rules):
-        for entry in listed:
-            name, slash, model = entry.partition("/")
-            if slash and entry not in wanted and name in config.providers:
-                plain = config.providers[name]
-                wanted[entry] = ProviderSettings(
-                    kind=plain.kind, model=model, base_url=plain.base_url, options=plain.options
-                )
+    for entry in _named_models(config):
+        name, _, model = entry.partition("/")
+        if entry not in wanted and name in config.providers:
+            plain = config.providers[name]
+            wanted[entry] = ProviderSettings(
+                kind=plain.kind, model=model, base_url=plain.base_url, options=plain.options
+            )
     return wanted
+
+
+def own_variants(config: Config) -> dict[str, str]:
+    """Return the models that roles and rules want of this machine's own engine, by "embedded/MODEL"
+    as written there."""
+    return {
+        entry: entry.removeprefix(OWN_MODEL)
+        for entry in _named_models(config)
+        if entry.startswith(OWN_MODEL) and entry != OWN_MODEL
+    }
+
+
+def _named_models(config: Config) -> list[str]:
+    """Return each "NAME/MODEL" of the roles and the rules."""
+    rules = (rule.use for rule in config.routing.rules)
+    lists = (*config.routing.roles.values(), *rules)
+    return list(dict.fromkeys(entry for listed in lists for entry in listed if "/" in entry))

@@ -26,7 +26,14 @@ from nearfield.routing.explain import RouteExplanation, explain
 from nearfield.routing.guard import Guard
 from nearfield.routing.pause import UserPause
 from nearfield.routing.plan import UNASKED, Use
-from nearfield.routing.provider_pool import EMBEDDED_TRIAL, STAND_INS, ProviderPool, variants
+from nearfield.routing.provider_pool import (
+    EMBEDDED_TRIAL,
+    OWN_MODEL,
+    STAND_INS,
+    ProviderPool,
+    own_variants,
+    variants,
+)
 from nearfield.routing.request_context import Offer, RequestContext, Task
 from nearfield.routing.roles import RoleChoice, check_role, choose, usual_role
 from nearfield.routing.route import Restart, Route
@@ -36,12 +43,14 @@ from nearfield.types import ChatRequest, EditForm, EditRequest, InfillRequest
 
 __all__ = [
     "EMBEDDED_TRIAL",
+    "OWN_MODEL",
     "STAND_INS",
     "Restart",
     "RoleStatus",
     "Route",
     "Router",
     "built",
+    "own_variants",
     "variants",
 ]
 

@@ -22,6 +22,7 @@ from nearfield.config.schema import (
     Models,
     ProviderSettings,
     Routing,
+    RoutingRule,
 )
 from nearfield.engine import client
 from nearfield.errors import NotPermitted
@@ -142,6 +143,39 @@ def test_without_an_engine_the_status_says_both_ways_to_get_one(bare: pytest.Mon
 
 
 PROGRAM = managed.ServerProgram("xllamacpp", ("serve",), "the prebuilt wheel")
+
+
+@pytest.mark.parametrize("has_engine", [True, False])
+def test_a_role_names_another_model_of_our_own(
+    has_engine: bool, bare: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    if has_engine:
+        bare.setattr(client, "installed", lambda: True)
+    else:
+        bare.setattr(managed, "programs", lambda: [PROGRAM])
+    for name in ("a.gguf", "b.gguf"):
+        (tmp_path / name).write_bytes(gguf_files.model())
+    small, usual = (f"embedded/{tmp_path / name}" for name in ("b.gguf", "a.gguf"))
+    roles = {"code": [small, "embedded"], "review": [usual], "fast": ["embedded/gone"]}
+    config = Config(
+        models=Models(complete=str(tmp_path / "a.gguf")),
+        routing=Routing(roles=roles, rules=[RoutingRule(use=[small], min_load=0.8)]),
+    )
+    built = assemble.providers(config)
+    own = "embedded" if has_engine else "llama_server"
+    assert set(built) == {own, small, "embedded/gone"}
+    assert built[small].capabilities.chat and built[small].capabilities.infill
+    assert "models list" in health_of(built, "embedded/gone")
+    router = Router(config, built)
+    asked = {
+        role: [p.name for p in router.candidates(role)] for role in ("code", "large", "review")
+    }
+    assert asked["code"] == [small, own]
+    assert asked["large"] == [own]
+    # The model that is there anyway is not loaded a second time.
+    assert asked["review"] == [own]
+    # A change of the roles alone builds them again.
+    assert assemble.BuiltProviders(None, lambda: None).are_outdated(Config(), config)
 
 
 def test_our_own_llama_server_replaces_the_engine(bare: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from nearfield.features.provenance.lines import MAX_LINES, accepted_rows, keyed,
 from nearfield.features.provenance.signing import SigningKey
 from nearfield.features.provenance.store import ProvenanceStore
 from nearfield.files.lines import split_lines
-from nearfield.routing.router import STAND_INS
+from nearfield.routing.router import OWN_MODEL, STAND_INS
 from nearfield.routing.withhold import Withheld
 
 OWN_ENGINE = frozenset({EMBEDDED, *LATER, *STAND_INS.values()})
@@ -52,7 +52,9 @@ class Writer:
     def _model_hash(self, origin: Origin, configs: FolderConfigs) -> str:
         """Return the SHA-256 of a model's file, "" where it is not known: of a server's model."""
         config, model = configs.user, origin.model
-        if not model or origin.provider not in OWN_ENGINE or origin.provider in config.providers:
+        name = origin.provider
+        is_own = name in OWN_ENGINE or name.startswith(OWN_MODEL)
+        if not model or not is_own or name in config.providers:
             return ""
         try:
             catalog = Catalog.load()
