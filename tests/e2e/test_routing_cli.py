@@ -293,6 +293,19 @@ def test_a_server_that_runs_is_added_once_and_lets_a_model_be_fetched(
     assert again == written.replace("qwen2.5-coder:3b", "llama3:8b")
     assert "has tiny" in run("providers", "pull", "ollama", "tiny").stdout
     assert "no Ollama" in run("providers", "pull", "far", "tiny", code=2).stderr
+    httpserver.expect_request("/api/generate").respond_with_json({"done": True})
+    httpserver.expect_request("/api/ps").respond_with_json({"models": [{"name": "tiny:latest"}]})
+    assert "has tiny:latest in memory" in run("providers", "load", "ollama", "tiny").stdout
+    assert json.loads(run("providers", "unload", "ollama", "--json").stdout) == {
+        "provider": "ollama", "model": "llama3:8b", "in_memory": ["tiny:latest"],
+    }  # fmt: skip
+    assert "no Ollama" in run("providers", "load", "far", code=2).stderr
+    assert "ollama/qwen2.5-coder:3b" in run("providers", "models").stdout.split()
+    assert "routing.strategy" in run("models", "use", "review", "far").stdout
+    run("models", "use", "chat", "ollama/qwen2.5-coder:3b")
+    roles = tomllib.loads((tmp_path / "config" / "config.toml").read_text("utf-8"))["routing"]
+    assert roles["roles"]["code"][0] == "ollama/qwen2.5-coder:3b"
+    assert "code: ollama/qwen2.5-coder:3b" in run("providers", "list").stdout
     run("providers", "add", "nonsense", code=2)
     run("providers", "add", "--model", "m", code=2)
 

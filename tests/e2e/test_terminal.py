@@ -108,6 +108,8 @@ COMMANDS_WITH_DATA: dict[str, tuple[str, ...]] = {
     "providers probe": ("providers", "probe", EVIL),
     "providers models": ("providers", "models", EVIL),
     "providers add": ("providers", "add", EVIL),
+    "providers load": ("providers", "load", EVIL, EVIL),
+    "providers unload": ("providers", "unload", EVIL, EVIL),
     "providers pull": ("providers", "pull", EVIL, EVIL),
     "route explain": ("route", "explain", EVIL),
     "config path": ("config", "path"),

@@ -76,6 +76,8 @@ ARGUMENTS: dict[str, Arguments] = {
     "providers models": lambda file: ["providers", "models", "far"],
     "providers probe": lambda file: ["providers", "probe", "far"],
     "providers add": lambda file: ["providers", "add", file.lstrip("-")],
+    "providers load": lambda file: ["providers", "load", "far", file.lstrip("-")],
+    "providers unload": lambda file: ["providers", "unload", "far", file.lstrip("-")],
     "providers pull": lambda file: ["providers", "pull", "far", file.lstrip("-")],
     "route explain": lambda file: ["route", "explain", "what is this?", "--file", file],
     "config path": lambda file: ["config", "path"],

@@ -16,7 +16,7 @@ from typing import Annotated, Any
 import typer
 
 from nearfield.catalog import download, user
-from nearfield.catalog.listing import advice_row, model_rows, usable
+from nearfield.catalog.listing import advice_row, model_rows
 from nearfield.catalog.models import Catalog, ModelEntry, PathSource
 from nearfield.catalog.openvino import devices
 from nearfield.catalog.outdated import freshness
@@ -238,24 +238,34 @@ def remove(name: str, as_json: AsJson = False) -> None:
 
 @app.command()
 def use(
-    role: Annotated[str, typer.Argument(help="complete, edit or chat")],
+    role: Annotated[str, typer.Argument(help="complete, edit, chat, fast, code, large or review")],
     name: Annotated[
         str,
-        typer.Argument(help="A catalogue name, a GGUF file, or 'auto' for the best one here."),
+        typer.Argument(
+            help="A catalogue name, a GGUF file, PROVIDER or PROVIDER/MODEL of your settings, or"
+            " 'auto' for the best one here."
+        ),
     ],
     as_json: AsJson = False,
 ) -> None:
     """Let a model serve a role, by writing it into your config.toml."""
+    from nearfield.features.role_models import let_serve
+
     with reported(as_json, STOPPED):
-        catalog = _catalog()
-        value, missing = usable(catalog, "" if name == "auto" else name)
-        path = user.use(role, value)
+        now = let_serve(role, name)
     if as_json:
-        print_json({"role": role, "model": value, "installed": not missing, "config": str(path)})
+        row = {"role": role, "model": now.model, "installed": not now.missing}
+        print_json({**row, "config": now.config, "outside": now.outside})
         return
-    emit(f"{role} is served by {value or 'the best model here'} ({path}).")
-    if missing:
-        emit(f"It is not on this machine yet. Next: `nearfield models pull {value}`.")
+    emit(f"{role} is served by {now.model or 'the best model here'} ({now.config}).")
+    if now.missing:
+        emit(f"It is not on this machine yet. Next: `nearfield models pull {now.model}`.")
+    if now.outside:
+        provider = now.model.partition("/")[0]
+        emit(
+            "It is outside this machine: it is asked where routing.strategy lets it, and after"
+            f" `nearfield consent allow {provider}`."
+        )
 
 
 app.command("load")(resident.load)

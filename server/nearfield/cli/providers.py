@@ -5,6 +5,8 @@ serve it.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -17,6 +19,7 @@ from nearfield.terminal import notes_on_terminal
 
 if TYPE_CHECKING:
     from nearfield.config.schema import Config
+    from nearfield.providers.ollama import Ollama
 
 app = typer.Typer(no_args_is_help=True, help="Show and try the providers of models.")
 
@@ -75,12 +78,35 @@ def probe(
 
 @app.command("models")
 def models(
-    name: Annotated[str, typer.Argument(metavar="PROVIDER", help="The name in [providers.NAME].")],
+    name: Annotated[
+        str,
+        typer.Argument(
+            metavar="[PROVIDER]", help="The name in [providers.NAME]; all when left out."
+        ),
+    ] = "",
     workspace: Workspace = Path(),
     as_json: Json = False,
 ) -> None:
-    """Print the models that a provider's server has, by asking it."""
-    found = asyncio.run(_models(_config(workspace), name))
+    """Print the models that servers have, by asking them. One outside this machine is asked only
+    when it is named; else the model of its settings is printed.
+
+    `nearfield models use ROLE PROVIDER/MODEL` lets one serve a role.
+    """
+    from nearfield.features.endpoints import served
+
+    config = _config(workspace)
+    if not name:
+        rows, problems = asyncio.run(served(config))
+        for problem in problems:
+            say(problem)
+        if as_json:
+            print_json(rows)
+        for row in () if as_json else rows:
+            emit(f"{row['provider']}/{row['model']}{'' if row['local'] else '  outside'}")
+        if not rows:
+            raise typer.Exit(ExitCode.NOTHING)
+        return
+    found = asyncio.run(_models(config, name))
     if as_json:
         print_json(found)
         return
@@ -216,9 +242,65 @@ def pull(
 
 async def _pull(config: Config, name: str, model: str) -> str:
     """Return the name of the fetched model."""
+    from nearfield.cli.console import spinner
+
+    said = ""
+    async with _ollama(config, name, model) as provider:
+        with spinner(f"{name} fetches {provider.model}") as show:
+            async for step in provider.pull():
+                share = (
+                    f" {step.completed / step.total:.0%}" if step.total and step.completed else ""
+                )
+                show(f"{step.status}{share}")
+                if step.status != said and not notes_on_terminal():
+                    say(step.status)
+                said = step.status
+    return provider.model
+
+
+@app.command("load")
+def load(
+    name: Annotated[str, typer.Argument(metavar="PROVIDER", help="The name in [providers.NAME].")],
+    model: Annotated[
+        str, typer.Argument(metavar="[MODEL]", help="The one of the settings when left out.")
+    ] = "",
+    as_json: Json = False,
+) -> None:
+    """Let an Ollama load a model into its memory now, so that the first answer need not wait."""
+    asyncio.run(_keep(name, model, as_json, loads=True))
+
+
+@app.command("unload")
+def unload(
+    name: Annotated[str, typer.Argument(metavar="PROVIDER", help="The name in [providers.NAME].")],
+    model: Annotated[
+        str, typer.Argument(metavar="[MODEL]", help="The one of the settings when left out.")
+    ] = "",
+    as_json: Json = False,
+) -> None:
+    """Let an Ollama give a model's memory back; its next request loads it again."""
+    asyncio.run(_keep(name, model, as_json, loads=False))
+
+
+async def _keep(name: str, model: str, as_json: bool, *, loads: bool) -> None:
+    from nearfield.cli.console import spinner
+
+    async with _ollama(_config(Path()), name, model) as provider:
+        with spinner(f"{name} {'loads' if loads else 'unloads'} {provider.model}"):
+            await (provider.load() if loads else provider.unload())
+        held = [one.name for one in await provider.running()]
+    if as_json:
+        print_json({"provider": name, "model": provider.model, "in_memory": held})
+    else:
+        emit(f"{name} has {', '.join(held) or 'no model'} in memory.")
+
+
+@asynccontextmanager
+async def _ollama(config: Config, name: str, model: str) -> AsyncGenerator[Ollama]:
+    """Open the Ollama of the settings, with `model` or its own one. Ends the command where there is
+    none, or no model."""
     import msgspec
 
-    from nearfield.cli.console import spinner
     from nearfield.config.keys import nearest
     from nearfield.network.setting import environ_of
     from nearfield.providers.ollama import Ollama
@@ -236,20 +318,10 @@ async def _pull(config: Config, name: str, model: str) -> str:
     provider = build(name, wanted, environ=environ_of(config), secret=keys.lookup)
     if not isinstance(provider, Ollama):
         fail(f"{name} is no Ollama.")
-    said = ""
     try:
-        with spinner(f"{name} fetches {wanted.model}") as show:
-            async for step in provider.pull():
-                share = (
-                    f" {step.completed / step.total:.0%}" if step.total and step.completed else ""
-                )
-                show(f"{step.status}{share}")
-                if step.status != said and not notes_on_terminal():
-                    say(step.status)
-                said = step.status
+        yield provider
     finally:
         await provider.aclose()
-    return wanted.model
 
 
 def _config(workspace: Path) -> Config:

@@ -63,6 +63,38 @@ async def probe(
     return rows, left_out
 
 
+async def served(config: Config) -> tuple[list[dict[str, Any]], list[str]]:
+    """Return the models of the providers of the settings, each with its provider and whether it is
+    on this machine, and sentences about servers that did not say. Those outside this machine are
+    not asked."""
+    async with routed(config) as (router, built):
+
+        async def ask(name: str) -> tuple[list[str], str]:
+            provider = built[name]
+            if isinstance(router.provider(name), Egress):
+                return [provider.model] if provider.model else [], ""
+            try:
+                async with asyncio.timeout(PROBE_SECONDS):
+                    return [one.name for one in await provider.models()], ""
+            except NearfieldError as error:
+                return [], str(error)
+            except TimeoutError:
+                return [], f"{name} did not answer within {PROBE_SECONDS:g} s."
+
+        names = [name for name in config.providers if name in built]
+        found = await asyncio.gather(*map(ask, names))
+        rows = [
+            {
+                "provider": name,
+                "model": model,
+                "local": not isinstance(router.provider(name), Egress),
+            }
+            for name, (models, _) in zip(names, found, strict=True)
+            for model in models
+        ]
+    return rows, [why for _, why in found if why]
+
+
 def named(built: Mapping[str, Provider], name: str) -> Provider:
     """Return the provider of that name. Raises `ConfigError`, which lists them."""
     if name not in built:

@@ -14,7 +14,7 @@ import msgspec
 from nearfield.catalog import download, user
 from nearfield.catalog.choice import named
 from nearfield.catalog.hub import Hub
-from nearfield.catalog.listing import advice_row, model_rows, usable
+from nearfield.catalog.listing import advice_row, model_rows
 from nearfield.catalog.models import Catalog
 from nearfield.catalog.outdated import freshness
 from nearfield.catalog.partial_file import PullStep
@@ -26,6 +26,7 @@ from nearfield.features.benchmark import benchmark
 from nearfield.features.measured import keep_measured, measured_models
 from nearfield.features.metrics.store import RecordStore
 from nearfield.features.metrics.summary import parts
+from nearfield.features.role_models import let_serve
 from nearfield.http.wire import BadRequest
 from nearfield.network.setting import environ_of
 from nearfield.panel.jobs import JobProgress, Jobs, PanelJob, in_thread
@@ -190,17 +191,13 @@ class ModelsView:
         return await asyncio.to_thread(remove)
 
     async def _use(self, body: RoleOfModel) -> dict[str, Any]:
-        def use() -> dict[str, Any]:
-            value, is_missing = usable(Catalog.load(), body.name)
-            path = user.use(body.role, value)
-            return {
-                "role": body.role,
-                "model": value,
-                "installed": not is_missing,
-                "config": str(path),
-            }
-
-        return await asyncio.to_thread(use)
+        now = await asyncio.to_thread(let_serve, body.role, body.name)
+        return {
+            "role": now.role,
+            "model": now.model,
+            "installed": not now.missing,
+            "config": now.config,
+        }
 
     async def _benchmark(self, body: ModelsBody) -> dict[str, PanelJob]:
         if not body.names:

@@ -185,6 +185,20 @@ class Ollama(HttpProvider):
         """See `Provider`: those that are pulled."""
         return await self._tags("/api/tags")
 
+    async def load(self) -> None:
+        """Load the model into the server's memory, as a request would. Raises `ProviderError`."""
+        body = {"model": self.model, "stream": False, "options": self._load}
+        await self._keep({**body, "keep_alive": self._options.keep_alive})
+
+    async def unload(self) -> None:
+        """Let the server give the model's memory back. Raises `ProviderError`."""
+        await self._keep({"model": self.model, "stream": False, "keep_alive": 0})
+
+    async def _keep(self, body: object) -> None:
+        # Without a prompt nothing is generated.
+        http = self._http
+        await http.ask("POST", "/api/generate", body, timeout_s=self._options.first_token_timeout_s)
+
     async def pull(self) -> AsyncGenerator[PullStatus]:
         """Fetch the model, yielding its progress; the server keeps what it has when this is
         closed. Raises `ModelNotServed` when the library has none of that name."""

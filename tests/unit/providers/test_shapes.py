@@ -438,6 +438,24 @@ async def test_ollama_finds_out_that_a_model_is_elsewhere(server: Server, made: 
     assert not provider.capabilities.local
 
 
+async def test_ollama_loads_and_unloads_a_model_as_its_requests_do(
+    server: Server, made: Any
+) -> None:
+    server.answer("/api/generate", {"model": "m", "done": True, "done_reason": "load"})
+    provider = _made(made, "ollama", server, "m", {"num_ctx": 4096, "keep_alive": "1h"})
+    await provider.load()
+    await provider.unload()
+    loaded, unloaded = (json.loads(request.data) for request in server.requests)
+    assert loaded == {
+        "model": "m", "stream": False, "options": {"num_ctx": 4096}, "keep_alive": "1h",
+    }  # fmt: skip
+    assert unloaded == {"model": "m", "stream": False, "keep_alive": 0}
+    server.http.clear()
+    server.answer("/api/generate", {"error": "model 'm' not found"}, 404)
+    with pytest.raises(ModelNotServed):
+        await provider.load()
+
+
 async def test_ollama_pulls(server: Server, made: Any) -> None:
     steps = [
         {"status": "pulling manifest"},

@@ -1,0 +1,86 @@
+"""Which model serves a role: what is written, and who is asked then."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from tests.unit.catalog import gguf_files
+
+from nearfield.config.load import load
+from nearfield.errors import ConfigError, UnknownModel
+from nearfield.features.role_models import let_serve
+
+SETTINGS = """
+# mine
+[routing.roles]
+code = ["ollama", "embedded"]
+
+[providers.ollama]
+kind = "ollama"
+model = "qwen2.5-coder:7b"
+
+[providers.bare]
+kind = "ollama"
+
+[providers.claude]
+kind = "anthropic"
+model = "claude-sonnet-5"
+"""
+
+
+@pytest.fixture
+def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("NEARFIELD_CONFIG_DIR", str(tmp_path))
+    (tmp_path / "config.toml").write_text(SETTINGS)
+    path = tmp_path / "own.gguf"
+    path.write_bytes(gguf_files.model())
+    return path
+
+
+TABLE = [
+    ("complete", "ollama", {"complete": ["ollama", "embedded"]}),
+    ("code", "ollama/a:1b", {"code": ["ollama/a:1b", "ollama", "embedded"]}),
+    ("review", "claude", {"review": ["claude", "embedded"]}),
+    ("large", "FILE", {"large": ["embedded/FILE", "embedded"]}),
+    ("code", "FILE", {"code": ["embedded/FILE", "ollama", "embedded"]}),
+    ("code", "auto", {"code": None}),
+    ("chat", "FILE", {"code": ["embedded", "ollama"], "fast": None}),
+    (
+        "chat",
+        "ollama",
+        {role: ["ollama", "embedded"] for role in ("code", "fast", "review")},
+    ),
+]
+
+
+@pytest.mark.parametrize(("role", "wish", "roles"), TABLE)
+def test_a_role_is_served_by(
+    role: str, wish: str, roles: dict[str, list[str] | None], file: Path
+) -> None:
+    now = let_serve(role, wish.replace("FILE", str(file)))
+    assert now.outside is (wish == "claude") and not now.missing
+    loaded = load()
+    assert loaded.problems == ()
+    for name, expected in roles.items():
+        said = expected and [one.replace("FILE", str(file)) for one in expected]
+        assert loaded.config.routing.roles.get(name) == said
+    assert loaded.config.models.chat == (str(file) if (role, wish) == ("chat", "FILE") else "")
+    assert "# mine" in (file.parent / "config.toml").read_text()
+
+
+@pytest.mark.parametrize(
+    ("role", "wish", "error", "said"),
+    [
+        ("cook", "ollama", ConfigError, "no role 'cook'"),
+        ("code", "nosuch", UnknownModel, "Your providers are: ollama, bare, claude"),
+        ("code", "bare", ConfigError, "bare has no model"),
+        ("code", __file__, ConfigError, "GGUF"),
+    ],
+)
+def test_what_cannot_serve_is_refused(
+    role: str, wish: str, error: type[Exception], said: str, file: Path
+) -> None:
+    with pytest.raises(error, match=said):
+        let_serve(role, wish)
+    assert (file.parent / "config.toml").read_text() == SETTINGS
