@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from nearfield.cli.coloured import ColouredAnswer
 from nearfield.cli.named import named_text
 from nearfield.cli.opening import begin_log, settings_of
 from nearfield.cli.output import ExitCode, ask_choice, emit, fail, print_json, say
@@ -91,7 +92,8 @@ def ask(
     if as_json:
         print_json(asdict(answer))
     else:
-        emit("" if streams and form is None else answer.text)
+        if form is not None or not streams:
+            emit(answer.text)
         _notes(answer)
     if not answer.text.strip():
         raise typer.Exit(ExitCode.NOTHING)
@@ -147,7 +149,8 @@ def _converse(
     if as_json:
         print_json(found)
     else:
-        emit("" if streams else found["text"])
+        if not streams:
+            emit(found["text"])
         say_notes(found["wrong"], found["notes"])
     if found["finish"] == "empty" or not found["text"].strip():
         raise typer.Exit(ExitCode.NOTHING)
@@ -229,6 +232,7 @@ async def _listen(
 
     choice = router.choose(request, context)
     answer = Answer(role=role or choice.role, why=choice.why)
+    shown = ColouredAnswer() if streams else None
     await _loaded(router.candidates(answer.role))
     async with router.chat(request, role, context) as route:
         try:
@@ -236,7 +240,8 @@ async def _listen(
                 if isinstance(item, Restart):
                     answer.text = ""
                     answer.notes.clear()
-                    if streams:
+                    if shown is not None:
+                        shown.restart()
                         say(f"\n[{item.provider} starts over: {item.reason}]")
                     continue
                 if thinks and item.thinking:
@@ -246,11 +251,13 @@ async def _listen(
                 if item.finish is Finish.LENGTH:
                     cut = f"The answer was cut off at its limit of {request.max_tokens} tokens."
                     answer.notes.append(cut)
-                if streams:
-                    emit(item.text, end="")
+                if shown is not None:
+                    shown.piece(item.text)
         except NoProvider:
             _notes(Answer(offers=route.offers))
             raise
+    if shown is not None:
+        shown.end()
     if route.provider is not None:
         answer.provider, answer.model = route.provider.name, route.provider.model
     answer.wrong, answer.kept, answer.offers = route.wrong, route.kept, route.offers

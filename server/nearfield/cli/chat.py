@@ -147,12 +147,13 @@ class Talk:
             functions=None if self.tools else (),
         )
         self.said.append(("you", message))
+        screen = Screen(streams=True)
         try:
-            reply = await chats.say(ask, Screen(streams=True))
+            reply = await chats.say(ask, screen)
         except NearfieldError as error:
             report(error)
             return False
-        emit()
+        screen.end()
         self.session = reply.session
         self.said.append((reply.model, reply.text))
         say_notes(reply.wrong, reply.notes)

@@ -13,7 +13,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nearfield.cli.output import ask_choice, emit, say
+from nearfield.cli.coloured import ColouredAnswer
+from nearfield.cli.output import ask_choice, say
 from nearfield.cli.serving import serving, until_indexed
 from nearfield.features.chat.protocol import (
     Allow,
@@ -61,7 +62,9 @@ async def converse(
             await until_indexed(service.knowledge)
         host = Terminal(context.workspace, loaded.config.files.exclude)
         chat = ChatService(service, host, knowledge=lambda: service.knowledge, ask_user=context.ask)
-        reply = await chat.say(ask, Screen(streams=streams, thinks=thinks))
+        screen = Screen(streams=streams, thinks=thinks)
+        reply = await chat.say(ask, screen)
+        screen.end()
     return _as_dict(reply)
 
 
@@ -99,7 +102,7 @@ class Screen:
     standard error."""
 
     def __init__(self, *, streams: bool, thinks: bool = False) -> None:
-        self._streams = streams
+        self._shown = ColouredAnswer() if streams else None
         self._thinks = thinks
 
     def thinking(self, text: str) -> None:
@@ -109,12 +112,18 @@ class Screen:
 
     def text(self, text: str) -> None:
         """See `Listener`."""
-        if self._streams:
-            emit(text, end="")
+        if self._shown is not None:
+            self._shown.piece(text)
+
+    def end(self) -> None:
+        """End the line of the answer."""
+        if self._shown is not None:
+            self._shown.end()
 
     def restart(self) -> None:
         """See `Listener`."""
-        if self._streams:
+        if self._shown is not None:
+            self._shown.restart()
             say("\n[another model starts over]")
 
     def call(self, report: CallReport) -> None:
