@@ -17,17 +17,19 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from nearfield.cli.opening import begin_log, settings_of
-from nearfield.cli.output import ExitCode, emit, read_line, report, say
+from nearfield.cli.output import ExitCode, emit, fail, read_line, report, say
 from nearfield.errors import NearfieldError
 
 if TYPE_CHECKING:
     from nearfield.config.load import Loaded
     from nearfield.features.chat.chat import ChatService
+    from nearfield.features.chat.protocol import ChatWishes
     from nearfield.routing.request_context import Offer
 
 HELP = """\
 /new      begin a new chat; `nearfield chats list` has this one, where chats are kept
 /history  show what was said
+/code     answers are code alone from now on; once more: in words again
 /quit     end, as Ctrl-D does; Ctrl-C ends an answer
 @file:PATH, @file:PATH:10-20, @symbol:NAME, @diff and @workspace show the model what they name."""
 BEGINNING = "A message a line; /help shows the rest, Ctrl-D ends."
@@ -45,19 +47,33 @@ def chat(
         str,
         typer.Option(metavar="ID", help="Continue a kept chat; `last` is the last one here."),
     ] = "",
+    instructions: Annotated[
+        str, typer.Option(metavar="TEXT", help="What the model should keep to in this chat.")
+    ] = "",
+    temperature: Annotated[
+        float | None, typer.Option(min=0, max=2, help="The model's temperature in this chat.")
+    ] = None,
+    context: Annotated[
+        int, typer.Option(metavar="TOKENS", help="The most that this chat may take of its context.")
+    ] = 0,
     log_level: Annotated[str, typer.Option(help="error, warning, info or debug.")] = "error",
 ) -> None:
     """Talk with a model about a workspace: it knows what was said before.
 
     Exit codes: 0 the last message was answered, 2 wrong usage, 3 no model could answer it.
     """
+    from nearfield.features.chat.protocol import ChatWishes, ToolRefused
     from nearfield.routing.roles import check_role
 
     begin_log(log_level)
     check_role(role)
+    try:
+        wishes = ChatWishes(instructions, temperature, context).check()
+    except ToolRefused as error:
+        fail(error.message)
     folder = str(workspace.resolve())
     loaded = settings_of(workspace.resolve())
-    talk = Talk(folder, role, max_tokens, tools)
+    talk = Talk(folder, role, max_tokens, tools, wishes)
     if resume:
         talk.resume(resume)
     if not asyncio.run(talk.run(loaded)):
@@ -72,6 +88,8 @@ class Talk:
     role: str
     max_tokens: int
     tools: bool
+    wishes: ChatWishes
+    code_only: bool = False
     session: str = ""
     said: list[tuple[str, str]] = field(default_factory=list[tuple[str, str]])
     _answering: asyncio.Task[bool] | None = None
@@ -145,6 +163,8 @@ class Talk:
             role=self.role,
             max_tokens=self.max_tokens,
             functions=None if self.tools else (),
+            wishes=self.wishes,
+            code_only=self.code_only,
         )
         self.said.append(("you", message))
         screen = Screen(streams=True)
@@ -174,6 +194,9 @@ class Talk:
             chats.close(self.session)
             self.session, self.said = "", []
             say("The conversation begins again.")
+        elif command == "/code":
+            self.code_only = not self.code_only
+            say(f"Answers are {'code alone' if self.code_only else 'in words again'}.")
         elif command == "/history":
             for speaker, text in self.said:
                 emit(f"{speaker}: {text}\n")

@@ -23,16 +23,18 @@ def room(
     workspace: str,
     max_tokens: int,
     tools: Sequence[Tool] = (),
+    most: int = 0,
 ) -> int:
     """Return the tokens that messages about `workspace` to the providers of `role` may take beside
-    an answer of `max_tokens` and the descriptions of `tools`."""
+    an answer of `max_tokens` and the descriptions of `tools`. All of it is `most` where that is
+    less than their contexts (0: there is no such limit)."""
     sizes = [
         config.engine.chat_context_size
         if provider.name.startswith(EMBEDDED)
         else provider.capabilities.context_tokens or USUAL_TOKENS
         for provider in router.candidates(role, workspace)
     ]
-    size = min(sizes, default=USUAL_TOKENS)
+    size = min([*(sizes or [USUAL_TOKENS]), *([most] if most else [])])
     spoken = sum(tokens(f"{tool.name}{tool.description}{dict(tool.parameters)}") for tool in tools)
     return max(MIN_ROOM_TOKENS, size - spoken - min(max_tokens, size // 4))
 

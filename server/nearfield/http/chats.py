@@ -24,11 +24,16 @@ if TYPE_CHECKING:
 
 
 class SayBody(msgspec.Struct, frozen=True):
-    """A message; without `session` it begins a new chat."""
+    """A message; without `session` it begins a new chat. The last three hold for the whole chat,
+    from this message on."""
 
     message: str
     session: str = ""
     max_tokens: int = CHAT_TOKENS
+    code_only: bool = False
+    instructions: str = ""
+    temperature: float | None = None
+    context_tokens: int = 0
 
 
 class KeptChatBody(msgspec.Struct, frozen=True):
@@ -47,7 +52,7 @@ class ChatsApi:
 
     async def say(self, exchange: HttpExchange, body: bytes) -> None:
         """Answer a message of a chat: a new one, one that is open, or a kept one."""
-        from nearfield.features.chat.protocol import Ask
+        from nearfield.features.chat.protocol import Ask, ChatWishes
 
         said = wire.read(SayBody, body)
         ask = Ask(
@@ -56,6 +61,8 @@ class ChatsApi:
             workspace=self._asking.workspace,
             functions=(),
             max_tokens=max(1, min(said.max_tokens, MAX_ANSWER_TOKENS)),
+            wishes=ChatWishes(said.instructions, said.temperature, said.context_tokens),
+            code_only=said.code_only,
         )
         with self._asking.place():
             reply = await self._chats.say(ask, _Nowhere())

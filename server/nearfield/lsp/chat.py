@@ -2,7 +2,8 @@
 
     nearfield/chat        {session?, message, textDocument?, position?, range?, workspace?,
                            allowedFunctions?, role?, maxTokens?, partialResultToken?,
-                           showThinking?, workDoneToken?}
+                           showThinking?, workDoneToken?, instructions?, temperature?,
+                           contextTokens?, codeOnly?}
                        →  {session, text, provider, model, finish, wrong, notes, calls}
     nearfield/chat/close  {session}                              →  {closed}
     nearfield/generate    {prompt, schema, textDocument?, range?, workspace?, workDoneToken?}
@@ -67,6 +68,10 @@ class ChatParams(_ChatPlace, frozen=True, kw_only=True, rename="camel"):
     allowed_functions: list[str] | None = None
     partial_result_token: int | str | None = None
     show_thinking: bool = False
+    instructions: str = ""
+    temperature: float | None = None
+    context_tokens: int = 0
+    code_only: bool = False
 
 
 class CloseParams(msgspec.Struct, frozen=True):
@@ -86,7 +91,7 @@ def register(server: LanguageServer, session: Session) -> None:
     """Answer the requests."""
 
     async def chat(what: Any) -> dict[str, Any]:
-        from nearfield.features.chat.protocol import Ask
+        from nearfield.features.chat.protocol import Ask, ChatWishes
 
         params = wire.read(ChatParams, what)
         snapshot, span = _place(session, params)
@@ -101,6 +106,8 @@ def register(server: LanguageServer, session: Session) -> None:
             functions=tuple(names) if names is not None else None,
             role=params.role,
             max_tokens=_limit(params.max_tokens),
+            wishes=ChatWishes(params.instructions, params.temperature, params.context_tokens),
+            code_only=params.code_only,
         )
         CLIENT_TOKEN.set(params.work_done_token)
         async with shown_work(session.protocol, "Nearfield: answering"):

@@ -159,6 +159,7 @@ class Answering:
                 self.session.messages,
                 tools=() if self.in_words else self.tools,
                 max_tokens=self.ask.max_tokens,
+                temperature=self.session.wishes.temperature,
                 deadline=self._deadline,
                 session=f"chat:{self.session.id}",
                 thinking=self.limits.thinking_tokens,
@@ -288,6 +289,7 @@ class Answering:
         request = ChatRequest(
             self._last_question(),
             max_tokens=self.ask.max_tokens,
+            temperature=self.session.wishes.temperature,
             deadline=self._deadline,
             session=f"chat:{self.session.id}",
         )

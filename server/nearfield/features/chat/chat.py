@@ -43,7 +43,7 @@ from nearfield.features.chat.protocol import (
     TurnPart,
 )
 from nearfield.features.chat.references import expanded, references
-from nearfield.features.chat.session import ChatSession, ChatTurn, Exchange
+from nearfield.features.chat.session import CODE_ONLY, ChatSession, ChatTurn, Exchange
 from nearfield.features.chat.tool_calls import ToolCaller
 from nearfield.features.chat.tool_context import Knows, ToolContext
 from nearfield.features.chat.tool_servers import ToolServers
@@ -106,9 +106,11 @@ class ChatService:
         router = built(self._brains.router)
         if not ask.message.strip():
             raise ToolRefused("The message is empty.")
+        wishes = ask.wishes.check()
         session = await self._session(ask)
         reply = Reply(session.id)
         async with session.lock:
+            session.wishes = wishes.over(session.wishes)
             try:
                 await self._answer(router, session, ask, listener, reply)
             finally:
@@ -160,12 +162,14 @@ class ChatService:
         tool_context.written = partial(self._written, ask, reply)
         role = ask.role or usual_role(self._brains.configs.user, Task.CHAT)
         user = self._brains.configs.user
-        size = room(router, user, role, ask.workspace, ask.max_tokens, tools)
+        most = session.wishes.context_tokens
+        size = room(router, user, role, ask.workspace, ask.max_tokens, tools, most)
         parts, reply.notes = await expanded(ask, tool_context, size, reads="readFile" in functions)
         reply.notes += notes
         parts += await self._rules(ask, session, config, size, reply)
         looked_up = await self._look_up(ask, tool_context, functions)
         parts += looked_up.parts if looked_up is not None else ()
+        parts += [TurnPart(CODE_ONLY)] if ask.code_only else []
         session.turns.append(ChatTurn(Role.USER, parts))
         caller = ToolCaller(
             functions=functions,

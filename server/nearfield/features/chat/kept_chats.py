@@ -14,6 +14,7 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -22,7 +23,7 @@ import msgspec
 from nearfield.config.paths import data_dir
 from nearfield.config.schema import Chat
 from nearfield.errors import NearfieldError
-from nearfield.features.chat.protocol import TurnPart
+from nearfield.features.chat.protocol import ChatWishes, TurnPart
 from nearfield.features.chat.session import ChatSession, ChatTurn, Exchange
 from nearfield.files.private import private_folder, read_private, write_private
 from nearfield.files.read import UnreadableFile
@@ -74,6 +75,7 @@ class KeptChat(ChatHead, frozen=True, kw_only=True):
     exchanges: list[Exchange]
     turns: list[_KeptTurn]
     summary: _KeptTurn | None = None
+    wishes: ChatWishes = ChatWishes()
 
     def session(self, workspace: str) -> ChatSession:
         """Return the conversation, to be continued in its folder. Nothing is granted in it."""
@@ -84,6 +86,7 @@ class KeptChat(ChatHead, frozen=True, kw_only=True):
             workspace=workspace,
             exchanges=list(self.exchanges),
             begun=self.begun,
+            wishes=self.wishes,
         )
 
 
@@ -231,6 +234,7 @@ def _kept(session: ChatSession, keep_days: int) -> KeptChat:
         exchanges=list(session.exchanges),
         turns=[_kept_turn(turn) for turn in session.turns],
         summary=_kept_turn(session.summary) if session.summary is not None else None,
+        wishes=session.wishes,
     )
 
 
@@ -274,4 +278,5 @@ def _through(chat: KeptChat, change: Change) -> KeptChat:
         ],
         turns=[turn(one) for one in chat.turns],
         summary=turn(chat.summary) if chat.summary is not None else None,
+        wishes=replace(chat.wishes, instructions=change(chat.wishes.instructions)),
     )

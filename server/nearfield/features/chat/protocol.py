@@ -220,10 +220,45 @@ class Listener(Protocol):
         ...
 
 
+MAX_INSTRUCTION_CHARS = 4000
+MIN_CONTEXT_TOKENS = 1024
+MAX_TEMPERATURE = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class ChatWishes:
+    """The user's wishes for a whole conversation: `instructions` for the model, its `temperature`
+    (None: the provider's), and the most tokens that the conversation may take (0: what the model
+    has, and never more than that)."""
+
+    instructions: str = ""
+    temperature: float | None = None
+    context_tokens: int = 0
+
+    def check(self) -> ChatWishes:
+        """Return it. Raises `ToolRefused` for what cannot be meant."""
+        if len(self.instructions) > MAX_INSTRUCTION_CHARS:
+            raise ToolRefused(f"Instructions have {MAX_INSTRUCTION_CHARS} characters at most.")
+        if self.temperature is not None and not 0 <= self.temperature <= MAX_TEMPERATURE:
+            raise ToolRefused(f"The temperature is between 0 and {MAX_TEMPERATURE:g}.")
+        if self.context_tokens and self.context_tokens < MIN_CONTEXT_TOKENS:
+            raise ToolRefused(f"A conversation needs {MIN_CONTEXT_TOKENS} tokens of context.")
+        return self
+
+    def over(self, before: ChatWishes) -> ChatWishes:
+        """Return these wishes, and those of `before` where there is none."""
+        return ChatWishes(
+            self.instructions or before.instructions,
+            before.temperature if self.temperature is None else self.temperature,
+            self.context_tokens or before.context_tokens,
+        )
+
+
 @dataclass(frozen=True, slots=True)
 class Ask:
     """A message of the user. `selection` is None when nothing is selected; `functions` None: all
     that the settings allow. `accepted` are providers outside this machine that may answer once.
+    `wishes` hold from this message on. With `code_only` the answer should be code alone.
     """
 
     message: str
@@ -235,6 +270,8 @@ class Ask:
     role: str = ""
     max_tokens: int = 1024
     accepted: tuple[str, ...] = ()
+    wishes: ChatWishes = ChatWishes()
+    code_only: bool = False
 
 
 @dataclass(slots=True)

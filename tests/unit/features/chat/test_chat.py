@@ -11,8 +11,8 @@ from tests.unit.features.chat.conftest import StartTalk, Talk, call
 
 from nearfield.errors import NoProvider
 from nearfield.features.chat.folder import Folder
-from nearfield.features.chat.protocol import Allow, ChatFinish, ToolRefused, TurnPart
-from nearfield.features.chat.session import MESSAGE_TOKENS, SYSTEM
+from nearfield.features.chat.protocol import Allow, ChatFinish, ChatWishes, ToolRefused, TurnPart
+from nearfield.features.chat.session import CODE_ONLY, MESSAGE_TOKENS, SYSTEM
 from nearfield.features.trace import flat
 from nearfield.providers.estimate import tokens
 from nearfield.types import Role
@@ -32,6 +32,48 @@ async def test_an_answer_in_words(talk: StartTalk) -> None:
     reply = await t.say("hi")
     assert (reply.text, reply.finish, reply.provider) == ("Hello there.", ChatFinish.STOP, "fake")
     assert t.screen.shown == "Hello there."
+
+
+async def test_wishes_hold_for_the_whole_conversation(talk: StartTalk) -> None:
+    t = talk({"text": "ok"}, context=8192)
+    await t.say("hi", wishes=ChatWishes("Answer in German.", 0.7, 2048), functions=())
+    for _ in range(4):
+        await t.say("a question " * 150, functions=())
+    request: Any = t.model.calls[-1].request
+    assert request.temperature == 0.7
+    assert request.messages[0].content.endswith("\nAnswer in German.")
+    # What is older than the wished context holds is no longer told.
+    assert sum(tokens(m.content) for m in request.messages) < 2048 < 4 * tokens("a question " * 150)
+    await t.say("hi", wishes=ChatWishes(temperature=0.0))
+    request = t.model.calls[-1].request
+    assert request.temperature == 0.0 and "German" in request.messages[0].content
+
+
+@pytest.mark.parametrize(
+    ("wishes", "said"),
+    [
+        (ChatWishes("x" * 4001), "4000 characters"),
+        (ChatWishes(temperature=2.1), "between 0 and 2"),
+        (ChatWishes(temperature=float("nan")), "between 0 and 2"),
+        (ChatWishes(context_tokens=10), "1024 tokens"),
+        (ChatWishes(context_tokens=-1), "1024 tokens"),
+    ],
+)
+async def test_wishes_that_cannot_be_meant_are_refused(
+    wishes: ChatWishes, said: str, talk: StartTalk
+) -> None:
+    t = talk({"text": "ok"})
+    with pytest.raises(ToolRefused, match=said):
+        await t.say("hi", wishes=wishes)
+    assert not t.model.calls
+
+
+async def test_code_alone_is_asked_for_at_the_end_of_the_message(talk: StartTalk) -> None:
+    t = talk({"text": "ok"})
+    await t.say("add two numbers", code_only=True)
+    assert t.told().endswith("add two numbers" + CODE_ONLY)
+    await t.say("in words")
+    assert t.told().endswith("in words")
 
 
 async def test_a_call_and_its_answer(talk: StartTalk) -> None:

@@ -17,7 +17,7 @@ from nearfield.errors import NearfieldError
 from nearfield.features.chat import kept_chats
 from nearfield.features.chat.chat import ChatService
 from nearfield.features.chat.kept_chats import DAY, KeptChats, markdown
-from nearfield.features.chat.protocol import ToolRefused
+from nearfield.features.chat.protocol import ChatWishes, ToolRefused
 from nearfield.features.chat.session import ChatSession, Exchange
 
 KEY = "sk-ant-api03-" + "A1b2C3d4E5f6G7h8" * 5
@@ -42,6 +42,20 @@ def restarted(t: Talk, kept: KeptChats) -> Talk:
     """The same user after the process has ended."""
     t.chat = ChatService(t, t.person, store=t.store, kept=kept)
     return t
+
+
+async def test_the_wishes_of_a_chat_are_kept_without_secrets(
+    keeping: Callable[..., Talk], kept: KeptChats
+) -> None:
+    t = keeping({"text": "A shop."})
+    await t.say("what is it?", wishes=ChatWishes(f"Say {KEY} often.", 0.5, 2048))
+    t = restarted(t, kept)
+    await t.say("say it again")
+    request: Any = t.model.calls[-1].request
+    assert request.temperature == 0.5
+    assert "often." in request.messages[0].content and KEY not in request.messages[0].content
+    chat = kept.load(t.session)
+    assert chat is not None and chat.wishes.context_tokens == 2048
 
 
 async def test_a_chat_is_continued_after_a_restart(
