@@ -40,6 +40,9 @@ from nearfield.types import EditForm
 
 USER_CATALOGUE = "catalog.toml"
 MAX_CATALOGUE_BYTES = 1_000_000
+SMALL_PARAMETERS_M = 4_000
+"""Millions of weights below which a model is small: it answered questions with functions by
+nonsense (0.5 and 1.5 billion), and found no defects when asked in words (0.5 billion)."""
 ROLES = ("complete", "edit", "chat")
 # A name is also a folder's name and a TOML key.
 NAME_PATTERN = re.compile(r"[a-z0-9][a-z0-9._-]*")
@@ -369,3 +372,10 @@ def parameters_of(model: str) -> int | None:
     if entry is not None and entry.parameters_m:
         return entry.parameters_m
     return parameters_in(model)
+
+
+def is_small(model: str) -> bool:
+    """Return whether a model, by its name, is better helped than asked: what a question needs is
+    looked up for it, and its reviews go by likelihood. Reads the catalogue."""
+    size = parameters_of(model)
+    return size is not None and size < SMALL_PARAMETERS_M

@@ -8,11 +8,8 @@ from __future__ import annotations
 
 from nearfield.catalog.models import parameters_of
 
-__all__ = ["is_small", "why_unsuited"]
+__all__ = ["why_unsuited"]
 
-SMALL_PARAMETERS_M = 4_000
-"""Millions of weights below which a model is small: it answered questions with functions by
-nonsense (0.5 and 1.5 billion), and found no defects when asked in words (0.5 billion)."""
 _ABLE_M = {"review": 1_500}
 """The smallest model, in millions of weights, that is good enough at a feature."""
 _ABLE = {1_500: "qwen2.5-coder-1.5b-instruct", 7_000: "qwen2.5-coder-7b-instruct"}
@@ -32,10 +29,3 @@ def why_unsuited(feature: str, model: str) -> str:
         f"{model} is too small for this; it needs one such as {_ABLE[least]}"
         f" (`nearfield models pull {_ABLE[least]}`)"
     )
-
-
-def is_small(model: str) -> bool:
-    """Return whether a model, by its name, is better helped than asked: what a question needs is
-    looked up for it, and its reviews go by likelihood. Reads the catalogue."""
-    size = parameters_of(model)
-    return size is not None and size < SMALL_PARAMETERS_M

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import time
 from collections.abc import AsyncGenerator, Generator, Mapping, Sequence
@@ -16,6 +17,7 @@ from typing import Any
 
 import msgspec
 
+from nearfield.catalog.models import is_small
 from nearfield.catalog.templates import ChatTemplate, fim_names, fim_template
 from nearfield.engine.client import EngineClient, EngineState
 from nearfield.engine.frames import (
@@ -48,7 +50,9 @@ from nearfield.providers.tool_text import (
     as_text,
     call_schema,
     describe,
+    is_beside_the_point,
     is_doubtful,
+    relevance_question,
 )
 from nearfield.types import (
     CHAT_TEMPERATURE,
@@ -304,8 +308,9 @@ class WorkerProvider:
 
     async def _calling(self, spec: Generate, request: ChatRequest) -> AsyncGenerator[Delta]:
         """Stream an answer with tools. When the model begins a call in a form of its own, it is
-        asked again for the call alone, held to its schema. If it is not sure of that, it is asked
-        for words. The prompt that it has read is not read again.
+        asked again for the call alone, held to its schema. If it is not sure of that, or takes the
+        function for one of something else, it is asked for words. The prompt that it has read is
+        not read again.
         """
         wish, calls = CallDetector(request.tools), ToolText()
         async with aclosing(self._stream(spec, request.deadline)) as stream:
@@ -327,13 +332,33 @@ class WorkerProvider:
                 body += delta.text
                 logprobs += delta.logprobs
                 last = delta
-        if not is_doubtful(body, logprobs):
+        if not is_doubtful(body, logprobs) and await self._is_relevant(body, request):
             yield calls.whole(body, last)
             return
         words = msgspec.structs.replace(spec, schema="")
         async with aclosing(self._stream(words, request.deadline)) as stream:
             async for delta in stream:
                 yield delta
+
+    async def _is_relevant(self, body: str, request: ChatRequest) -> bool:
+        """Return whether the model, if it is a small one, takes a call for one that fits."""
+        question = relevance_question(body, request)
+        if not question or not await asyncio.to_thread(is_small, self.model):
+            return True
+        ask = ChatRequest(
+            question,
+            max_tokens=1,
+            temperature=0.0,
+            deadline=request.deadline,
+            priority=request.priority,
+        )
+        answer, logprobs = "", list[float]()
+        # Not in the place of the conversation, whose prompt is still needed.
+        async with aclosing(self._chat(ask, "infill")) as stream:
+            async for delta in stream:
+                answer += delta.text
+                logprobs += delta.logprobs
+        return not logprobs or not is_beside_the_point(answer, logprobs[0])
 
     @property
     def spent(self) -> Mapping[Priority, TokenTotals]:

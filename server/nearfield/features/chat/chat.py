@@ -16,6 +16,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Protocol
 
+from nearfield.catalog.models import is_small
 from nearfield.config.folders import FolderConfigs
 from nearfield.config.schema import Config
 from nearfield.errors import NearfieldError
@@ -50,7 +51,6 @@ from nearfield.features.chat.tool_servers import ToolServers
 from nearfield.features.offers import Offers
 from nearfield.features.project_rules import project_rules
 from nearfield.features.room import room
-from nearfield.features.suitability import is_small
 from nearfield.features.trace import RequestMetrics, TraceLog
 from nearfield.listeners import Listeners
 from nearfield.providers.estimate import CHARS_PER_TOKEN

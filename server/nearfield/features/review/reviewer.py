@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from nearfield.catalog.models import is_small
 from nearfield.config.folders import FolderConfigs
 from nearfield.config.schema import Config
 from nearfield.errors import NearfieldError, Unsupported
@@ -28,7 +29,7 @@ from nearfield.features.review.finding_store import FindingStore
 from nearfield.features.review.findings import ReviewFinding, accepted, answers, schema_of
 from nearfield.features.review.likelihood import unlikely
 from nearfield.features.review.pieces import ReviewPiece, pieces_of
-from nearfield.features.suitability import is_small, why_unsuited
+from nearfield.features.suitability import why_unsuited
 from nearfield.features.trace import RequestMetrics, TraceLog
 from nearfield.files.encoding import text_file
 from nearfield.files.git_diff import ChangedFile

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 from tests.unit.features.chat.conftest import StartTalk, Talk
 
+from nearfield.catalog.models import is_small
 from nearfield.features.chat.chat import ChatService
 from nearfield.features.chat.lookup import is_question
 from nearfield.features.chat.protocol import ChatFinish
-from nearfield.features.suitability import is_small
 from nearfield.index.search import Hit
 from nearfield.types import Snapshot, SymbolLocation
 
