@@ -31,7 +31,7 @@ from functions import Function, functions, mutant
 from review import right_ones
 from under_test import Row, options, part, rows_of, service, told
 
-from nearfield.cli.try_tests import without
+from nearfield.cli.try_tests import run_new_tests
 from nearfield.errors import EditRefused
 from nearfield.features.code_actions.proposal import ActionRequest, Proposal
 from nearfield.features.service import Service
@@ -143,24 +143,22 @@ async def test(service: Service, one: Function) -> Row:
         row: Row = {
             "edit": True,
             "tests": file.after,
-            **await asyncio.to_thread(_judged, folder, path, one),
+            **await _judged(folder, path, one),
         }
         return row
 
 
-def _judged(folder: Path, path: Path, one: Function) -> Row:
+async def _judged(folder: Path, path: Path, one: Function) -> Row:
     text = path.read_text()
-    code, output = _pytest(folder, path)
+    code, output = await asyncio.to_thread(_pytest, folder, path)
     row: Row = {"runs": code in (0, 1), "passes": code == 0, "output": output[-1500:]}
-    if code == 1:
-        failed = frozenset(re.findall(r"^FAILED \S*?::(?:\w+::)*(\w+)", output, re.M))
-        path.write_text(without(text, failed) or text)
-        code = _pytest(folder, path)[0]
-    row["kept"] = code == 0
+    kept, ran = await run_new_tests(path.name, None, text, folder)
+    path.write_text(kept)
+    row["kept"] = ran.exit_code == 0
     changed = mutant(one.module, one.name, one.id)
-    if code == 0 and changed:
+    if row["kept"] and changed:
         (folder / "module.py").write_text(changed)
-        row["kept_kills"] = _pytest(folder, path)[0] == 1
+        row["kept_kills"] = (await asyncio.to_thread(_pytest, folder, path))[0] == 1
         row["kills"] = row["passes"] and row["kept_kills"]
     return row
 

@@ -37,6 +37,11 @@ async def test_what_cannot_be_run_is_said(tmp_path: Path, monkeypatch: pytest.Mo
 
 GOOD = "def test_good():\n    assert total(1) == 2\n"
 BAD = "def test_bad():\n    assert total(1) == 3\n"
+MIXED = (
+    "def test_mixed():\n    assert total(2) == 3\n    # wrong, and the remark goes as well\n"
+    "    assert total(\n        1\n    ) == 3\n    assert total(0) == 1\n    assert total(0) == 2\n"
+)
+MENDED = "def test_mixed():\n    assert total(2) == 3\n    assert total(0) == 1\n"
 HEAD = "from m import total\n\n\n"
 
 
@@ -46,8 +51,19 @@ HEAD = "from m import total\n\n\n"
         (None, HEAD + BAD + "\n\n" + GOOD, HEAD + GOOD, ("test_bad",)),
         (None, HEAD + BAD, HEAD + BAD, ()),
         (HEAD + BAD, HEAD + BAD + "\n\n" + GOOD, HEAD + BAD + "\n\n" + GOOD, ()),
+        (
+            None,
+            HEAD + MIXED,
+            HEAD + MENDED,
+            ("test_mixed: assert total(1) == 3", "test_mixed: assert total(0) == 2"),
+        ),
     ],
-    ids=["a new test that fails is left out", "no test would be left", "it was there before"],
+    ids=[
+        "a new test that fails is left out",
+        "no test would be left",
+        "it was there before",
+        "assertions that fail are left out, one after the other",
+    ],
 )
 async def test_only_new_tests_that_fail_are_left_out(
     before: str | None,
@@ -62,6 +78,30 @@ async def test_only_new_tests_that_fail_are_left_out(
     text, ran = await run_new_tests("test_m.py", before, new, tmp_path)
     assert (text, ran.left_out) == (kept, left_out), ran.output
     assert all(name in ran.words for name in left_out)
+
+
+@pytest.mark.parametrize(
+    ("body", "line", "rest"),
+    [
+        (["assert a", "with pytest.raises(E):", "    b()"], 3, ["assert a"]),
+        (["self.assertEqual(a, 1)", "assert b"], 2, ["assert b"]),
+        (["x = a()", "assert x", "assert b"], 2, None),
+        (["assert a", "for x in b:", "    assert x"], 4, None),
+        (["assert a"], 2, None),
+    ],
+    ids=["expected error", "unittest", "what others need", "a loop", "the only one"],
+)
+async def test_only_an_assertion_that_nothing_needs_goes_alone(
+    body: list[str], line: int, rest: list[str] | None
+) -> None:
+    other = "def test_b():\n    assert b\n"
+
+    def file(lines: list[str]) -> str:
+        return "\n    ".join(["def test_a():", *lines]) + "\n\n\n" + other
+
+    found = without(file(body), frozenset({"test_a"}), frozenset({line}))
+    assert found is not None
+    assert found.text == (other if rest is None else file(rest))
 
 
 @pytest.mark.parametrize(
@@ -89,4 +129,5 @@ async def test_only_new_tests_that_fail_are_left_out(
     ids=["class", "method", "decorated", "the last one", "no Python"],
 )
 async def test_a_test_is_taken_out_whole(text: str, names: set[str], rest: str | None) -> None:
-    assert without(text, frozenset(names)) == rest
+    found = without(text, frozenset(names))
+    assert (found and found.text) == rest

@@ -33,6 +33,7 @@ from nearfield.features.code_actions.proposal import (
     rebased_file,
 )
 from nearfield.features.code_actions.refactorings import REFACTORINGS, refactored
+from nearfield.features.code_actions.testing_advice import testing_advice
 from nearfield.features.cursor import CursorOf
 from nearfield.features.diagnostics import Diagnostic, LanguageServers
 from nearfield.features.document_filter import DocumentFilter
@@ -285,7 +286,10 @@ class Actions:
         )
         shown = await asyncio.to_thread(lambda: job.fitting.shown)
         suite = plan.suite
-        prompt = prompts.tests(shown, job.language, plan.name, suite.framework, suite.example)
+        advice = testing_advice(shown, plan.name) if job.language == "python" else ()
+        prompt = prompts.tests(
+            shown, job.language, plan.name, suite.framework, suite.example, advice
+        )
         code = shown + suite.example.text
         proposal = await self._asked(job, prompt, code, plan.changes)
         changes = proposal.files[0].changes

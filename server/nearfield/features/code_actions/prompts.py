@@ -82,13 +82,21 @@ def listed(names: Sequence[str]) -> str:
     return ", ".join(f"`{name}`" for name in names)
 
 
-def tests(code: str, language: str, name: str, framework: str, example: Snippet) -> ActionPrompt:
-    """Ask for tests of `code` with `framework`, in the style of `example`."""
+def tests(
+    code: str,
+    language: str,
+    name: str,
+    framework: str,
+    example: Snippet,
+    advice: Sequence[str] = (),
+) -> ActionPrompt:
+    """Ask for tests of `code` with `framework`, in the style of `example`; `advice` are sentences
+    about this code."""
     like = f"A test of this project looks like this:\n{_fenced(example.text, language)}\n\n"
     text = (
         f"{like if example.text else ''}{_fenced(code, language)}\n\nWrite three short tests for"
-        f" `{name}` with {framework}. Do not repeat the code above. Answer with the tests in one"
-        " code block and nothing else."
+        f" `{name}` with {framework}. {' '.join([*advice, 'Do not repeat the code above.'])} Answer"
+        " with the tests in one code block and nothing else."
     )
     return _prompt(text, (example,))
 
