@@ -25,6 +25,7 @@ from nearfield.features.cursor import DocumentTrees
 from nearfield.features.documents import DocumentChange, Documents
 from nearfield.features.idle import IdleScheduler
 from nearfield.features.next_edit import edits as next_edits
+from nearfield.features.next_edit import other_files
 from nearfield.features.next_edit.edits import NextEdits
 from nearfield.syntax.languages import language_for
 from nearfield.syntax.parser import Parsed, parse
@@ -142,6 +143,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
     next_edits.REST_SECONDS = 0.0
+    other_files.LOOK_UP_SECONDS = 60.0  # each change asks once, and a busy machine is slow
     root = options.crate.resolve()
     found = asyncio.run(measure(Crate(root), options.seconds, options.seed))
     check = ["cargo", "check", "--offline", "--no-default-features", "--message-format", "short"]

@@ -25,10 +25,8 @@ __all__ = [
     "captures",
     "is_imported",
     "is_no_variable",
-    "is_of_outer_module",
     "last_name",
     "local_of",
-    "reaches",
 ]
 
 ITEMS = frozenset({"const_item", "static_item", "type_item", "union_item"})
@@ -218,65 +216,22 @@ def is_imported(node: tree_sitter.Node) -> bool | None:
         child, up = up, up.parent
     while up is not None and up.type in ("use_list", "scoped_use_list", "use_wildcard"):
         is_last = is_last and up.type != "use_wildcard"
-        is_last = is_last and up.child_by_field_name("path") != child
+        if up.child_by_field_name("path") == child:  # `use a::B::{self, C}` imports B
+            held = up.child_by_field_name("list")
+            listed = held.named_children if held is not None else ()
+            is_last = is_last and any(one.type == "self" for one in listed)
         child, up = up, up.parent
     return is_last if up is not None and up.type == "use_declaration" else None
-
-
-def is_of_outer_module(node: tree_sitter.Node) -> bool:
-    """Return whether a `use` of a module within the file takes `node` from the module around it:
-    `use super::node`."""
-    path = next((one for one in ancestors(node) if one.type != "use_list"), None)
-    if path is None or path.type not in ("scoped_identifier", "scoped_use_list"):
-        return False
-    head = path.child_by_field_name("path")
-    statement = path.parent
-    if head is None or head.type != "super" or statement is None:
-        return False
-    return statement.type == "use_declaration" and _module_of(statement) is not None
-
-
-def reaches(node: tree_sitter.Node, scope: tree_sitter.Node) -> bool:
-    """Return whether a name of `scope` may be meant at `node`: each module between them takes all
-    or this name from the one around it."""
-    child: tree_sitter.Node | None = _module_of(node)
-    name = node.text
-    while child is not None and child != scope and scope.start_byte <= child.start_byte:
-        body = child.child_by_field_name("body")
-        taken = (one for one in (body.named_children if body is not None else ())
-                 if one.type == "use_declaration")  # fmt: skip
-        if not any(_takes(one, name) for one in taken):
-            return False
-        child = _module_of(child)
-    return True
-
-
-def _takes(statement: tree_sitter.Node, name: bytes | None) -> bool:
-    held = statement.child_by_field_name("argument")
-    if held is None:
-        return False
-    if held.type == "use_wildcard":
-        return held.named_children[0].type == "super" if held.named_children else False
-    path = held.child_by_field_name("path")
-    if path is None or path.type != "super":
-        return False
-    one = held.child_by_field_name("name")
-    several = held.child_by_field_name("list")
-    return (one is not None and one.text == name) or (
-        several is not None and any(leaf.text == name for leaf in several.named_children)
-    )
-
-
-def _module_of(node: tree_sitter.Node) -> tree_sitter.Node | None:
-    return next((up for up in ancestors(node) if up.type == "mod_item"), None)
 
 
 def _is_plain_token(node: tree_sitter.Node) -> bool:
     """Return whether a macro's token is surely a variable, a function or a type."""
     before, after = node.prev_sibling, node.next_sibling
     was, will = (one.type if one is not None else "" for one in (before, after))
-    if was in (".", "::", "$", "#", "'") or will in ("!", "::", "=", ":", "=>"):
+    if was in (".", "::", "$", "#", "'") or will in ("!", "=", ":", "=>"):
         return False
+    if will == "::":
+        return (node.text or b"")[:1].isupper()  # a type, as in a path outside of macros
     in_braces = node.parent is not None and node.parent.children[0].type == "{"
     return not (in_braces and was in ("{", ",") and will in ("}", ","))
 

@@ -65,7 +65,8 @@ class ExportedName:
 @dataclass(frozen=True, slots=True)
 class Sources:
     """The files that an import of the definition may name, as paths in the workspace with '/':
-    `homes` define it or pass it on, `alike` are all files that are named like one of these. Of a
+    `homes` define it or pass it on, `alike` are all files that are named like one of these. In Rust
+    a home may also be a module within a file (`src/lib.rs::prelude`). Of a
     Go definition, `package` is its package's name and `imported_as` the package's import path; of a
     Rust one, `package` is the name of its crate."""
 
@@ -77,10 +78,11 @@ class Sources:
 
 @dataclass(frozen=True, slots=True)
 class ForeignUses:
-    """The spans of the uses in a file; `is_passed_on` where others can import the name from it."""
+    """The spans of the uses in a file, and the `homes` in it that pass the name on to others: the
+    file, or modules within it."""
 
     spans: tuple[Span, ...] = ()
-    is_passed_on: bool = False
+    homes: tuple[str, ...] = ()
 
 
 def exported(parsed: Parsed, uses: Uses) -> ExportedName | None:
@@ -106,19 +108,19 @@ def foreign_uses(parsed: Parsed, path: str, found: ExportedName, sources: Source
     elif language == "go":
         uses = _go(parsed, path, found.imported, sources)
     elif language == "rust":
-        spans, is_passed_on = rust_uses(
+        spans, homes = rust_uses(
             parsed, path, found.imported, sources.homes, sources.alike, sources.package
         )
-        uses = ForeignUses(tuple(spans), is_passed_on)
+        uses = ForeignUses(tuple(spans), tuple(homes))
     else:
         return ForeignUses()
     if found.owner:
         # The class itself is the proof; its members are read as in its own file.
         own = uses.spans and not _classes(parsed, found.owner)
         spans = (parsed.span(one.node) for one in members(parsed, found.name, found.owner))
-        uses = ForeignUses(tuple(spans) if own else (), uses.is_passed_on)
+        uses = ForeignUses(tuple(spans) if own else (), uses.homes)
     if found.keyword:
-        uses = ForeignUses(tuple(_keywords(parsed, uses.spans, found.keyword)), uses.is_passed_on)
+        uses = ForeignUses(tuple(_keywords(parsed, uses.spans, found.keyword)), uses.homes)
     return uses
 
 
@@ -219,7 +221,7 @@ def _python(parsed: Parsed, path: str, name: str, sources: Sources) -> ForeignUs
         is_passed_on = is_passed_on or (alias is None and is_on_top)
     for binding in _python_modules(parsed, path, sources):
         spans += _through(parsed, binding, name)
-    return ForeignUses(tuple(dict.fromkeys(spans)), is_passed_on)
+    return ForeignUses(tuple(dict.fromkeys(spans)), (path,) if is_passed_on else ())
 
 
 def _is_imported_name(node: tree_sitter.Node, statement: tree_sitter.Node) -> bool:
@@ -328,7 +330,7 @@ def _ecma(parsed: Parsed, path: str, name: str, sources: Sources) -> ForeignUses
         for clause in _descendants(statement, "namespace_import"):
             for binding in clause.named_children:
                 spans += _through(parsed, binding, name)
-    return ForeignUses(tuple(dict.fromkeys(spans)), is_passed_on)
+    return ForeignUses(tuple(dict.fromkeys(spans)), (path,) if is_passed_on else ())
 
 
 def _is_ecma_home(source: str, path: str, sources: Sources) -> bool:

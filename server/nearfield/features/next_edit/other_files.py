@@ -37,7 +37,7 @@ from nearfield.features.next_edit.imported import (
     go_module,
     go_package,
 )
-from nearfield.features.next_edit.rust_imports import crate_name
+from nearfield.features.next_edit.rust_imports import crate_name, inner_homes
 from nearfield.files.read import UnreadableFile
 from nearfield.files.workspace import WorkspaceFiles
 from nearfield.index.around import module_word
@@ -334,6 +334,8 @@ class OtherFiles:
         )
         open_ones = await asyncio.to_thread(self._open, files, snapshot)
         homes = [own]
+        if language == "rust":
+            homes += await asyncio.to_thread(inner_homes, burst.before, own, imported, package)
         found: dict[str, OtherFile] = {}
         answer = asked
         for _ in range(MAX_ROUNDS):
@@ -369,8 +371,8 @@ class OtherFiles:
         sources: Sources,
         found: dict[str, OtherFile],
     ) -> list[str]:
-        """Add the files among `places` that use what `group` has changed to `found`; return those
-        that pass it on and were not known to. Blocks."""
+        """Add the files among `places` that use what `group` has changed to `found`; return the
+        homes that pass it on and were not known to. Blocks."""
         passed_on: list[str] = []
         word = re.compile(rf"(?<!\w){re.escape(group.exported.imported)}(?!\w)" if group.exported
                           else r"(?!)")  # fmt: skip
@@ -392,9 +394,8 @@ class OtherFiles:
             if parsed is None:
                 continue
             spans, uses = _sites(parsed, place, group, sources)
-            if uses.is_passed_on and place not in sources.homes:
-                passed_on.append(place)
-            if spans or uses.is_passed_on:
+            passed_on += [home for home in uses.homes if home not in sources.homes]
+            if spans or uses.homes:
                 sites = [EditTarget(self._new_id(), span) for span in spans]
                 file = OtherFile(self._new_id(), path, place, sources, text, sites)
                 if document is not None:

@@ -1,15 +1,20 @@
 """Members of Rust's types: fields, variants, methods and associated functions, with their owner.
 
-A method of `impl Trait for Type` belongs to the trait, which says how it is called. A value's type
-is known where its declaration spells it out, or makes it by the type's own `new` or literal.
+A name without a path is a variant where a `use` of its enum brings it in, and the file gives it to
+nothing else. A method of `impl Trait for Type` belongs to the trait, which says how it is called. A
+value's type is known where its declaration spells it out, or makes it by the type's own `new` or
+literal.
 """
 
 from __future__ import annotations
 
+import re
+
 import tree_sitter
 
 from nearfield.syntax.parser import Parsed
-from nearfield.syntax.rust import PATHS, ancestors, is_imported, last_name
+from nearfield.syntax.rust import PATHS, ancestors, is_imported, is_no_variable, last_name
+from nearfield.syntax.rust_paths import imports, path_before, path_in_tokens, reaches
 from nearfield.syntax.scopes import scope_of, text_of
 
 __all__ = ["defines_member", "is_method", "owner_of"]
@@ -17,6 +22,8 @@ __all__ = ["defines_member", "is_method", "owner_of"]
 _FUNCTIONS = frozenset({"function_item", "function_signature_item"})
 _HELD = _FUNCTIONS | {"const_item", "type_item", "associated_type"}
 """What an `impl` or a trait defines."""
+_LITERALS = frozenset({"struct_expression", "struct_pattern"})
+_DEFINING = "(?:struct|enum|union|trait|type|fn|const|static|mod)"
 _MAKERS = frozenset({"new", "default"})
 
 
@@ -28,17 +35,19 @@ def owner_of(parsed: Parsed, node: tree_sitter.Node) -> str | None:
         return None
     if up.type == "field_expression" and up.child_by_field_name("field") == node:
         return _type_of(parsed, up.child_by_field_name("value"))
+    if is_imported(node) is not None or (up.type == "token_tree" and path_in_tokens(node)):
+        before = path_before(node)
+        return _type_named(node, before[-1]) if before else None
     if up.type in PATHS and up.child_by_field_name("name") == node:
-        name = "" if is_imported(node) is not None else last_name(up.child_by_field_name("path"))
-        return _own_type(node) if name == "Self" else name if name[:1].isupper() else None
+        return _type_named(node, last_name(up.child_by_field_name("path")))
     if up.type == "field_initializer" and up.child_by_field_name("field") == node:
         literal = up.parent.parent if up.parent is not None else None
         return _named(node, literal.child_by_field_name("name") if literal is not None else None)
     if up.type == "field_pattern" and up.child_by_field_name("name") == node:
         pattern = up.parent
         return _named(node, pattern.child_by_field_name("type") if pattern is not None else None)
-    if up.child_by_field_name("name") != node:
-        return None
+    if up.child_by_field_name("name") != node or up.type in _LITERALS:
+        return _enum_of(parsed, node)
     if up.type in ("field_declaration", "enum_variant"):
         owner = up.parent.parent if up.parent is not None else None
         is_type = owner is not None and owner.type in ("struct_item", "enum_item", "union_item")
@@ -62,6 +71,47 @@ def defines_member(node: tree_sitter.Node) -> bool:
 def is_method(node: tree_sitter.Node) -> bool:
     """Return whether a member's definition is a function; a field may have the same name."""
     return node.parent is not None and node.parent.type in _FUNCTIONS
+
+
+def _type_named(node: tree_sitter.Node, name: str) -> str | None:
+    """Return the type that is called `name` at `node`; None for a module."""
+    return _own_type(node) if name == "Self" else name if name[:1].isupper() else None
+
+
+def _enum_of(parsed: Parsed, node: tree_sitter.Node) -> str | None:
+    """Return the enum that a `use` takes the name `node` from; None where that is not certain."""
+    name, up = text_of(node), node.parent
+    is_value = node.type == "identifier" or (up is not None and up.type in _LITERALS)
+    if not name[:1].isupper() or not is_value or is_no_variable(node):
+        return None
+    if re.search(rf"\b{_DEFINING}\s+{name}\b", parsed.text):
+        return None
+    around = list(ancestors(node))
+    if any(one.type == "attribute_item" for one in around):
+        return None
+    found: set[str] = set()
+    for one in imports(parsed):
+        is_here = any(up == one.within for up in around) and reaches(node, one.within)
+        if not is_here or one.local not in ("", name):
+            continue
+        path = one.path if one.is_wildcard else one.path[:-1]
+        if path and path[-1][:1].isupper() and (one.is_wildcard or one.path[-1] == name):
+            found.add(path[-1])
+        elif not one.is_wildcard:
+            return None  # another thing of that name
+    enums = [one for one in found if name in _variants(parsed, one, name)]
+    return enums[0] if len(enums) == 1 else None
+
+
+def _variants(parsed: Parsed, enum: str, name: str) -> set[str]:
+    """Return the variants of an enum of the file; `name` alone of one that is elsewhere."""
+    match = re.search(rf"\benum\s+{enum}\b", parsed.text)
+    item = parsed.path_to(match.start())[-1].parent if match is not None else None
+    body = item.child_by_field_name("body") if item is not None else None
+    if body is None:
+        return {name}
+    named = (one.child_by_field_name("name") for one in body.named_children)
+    return {text_of(one) for one in named if one is not None}
 
 
 def _own_type(node: tree_sitter.Node) -> str | None:

@@ -17,7 +17,8 @@ import tree_sitter
 from nearfield.features.next_edit.members import member_of, members
 from nearfield.syntax.definitions import name_node
 from nearfield.syntax.parser import Parsed
-from nearfield.syntax.rust import ITEMS, is_imported, is_of_outer_module, reaches
+from nearfield.syntax.rust import ITEMS, is_imported
+from nearfield.syntax.rust_paths import is_of_file, is_of_outer_module, reaches
 from nearfield.syntax.scopes import (
     INNER,
     Scope,
@@ -69,6 +70,8 @@ def uses_of(parsed: Parsed, span: Span) -> Uses | None:
     if (owner := member_of(parsed, node)) is not None:
         found = list(members(parsed, text_of(node), owner))
         definitions = [one.node for one in found if one.defines]
+        if not definitions and is_imported(node):
+            return _wider(parsed, node)  # an enum's variant, of another file
         if not definitions or len(found) > MAX_USES or node in definitions[1:]:
             return None
         others = [parsed.span(one.node) for one in found if one.node != node]
@@ -200,7 +203,7 @@ def _wider(parsed: Parsed, node: tree_sitter.Node) -> Uses | None:
         for one in named(parsed, text_of(node), parsed.span(scope)):
             if one.type in _SHORT:
                 return None
-            if one.type in _PLAIN and not is_member(one) and not _is_foreign(one):
+            if _is_of_file(parsed, one):
                 found.append(one)
             if len(found) > MAX_USES:
                 return None
@@ -256,6 +259,14 @@ def holder_of(parsed: Parsed, node: tree_sitter.Node) -> tree_sitter.Node | None
     if _is_imported(node) or (binds(node, scope) and _is_own(parsed, node, scope)):
         return scope
     return None
+
+
+def _is_of_file(parsed: Parsed, node: tree_sitter.Node) -> bool:
+    """Return whether a leaf is a variable, a function or a type that has this name in the file."""
+    if node.type not in _PLAIN:
+        return False
+    is_own = is_of_file(node) if parsed.language.name == "rust" else None
+    return is_own if is_own is not None else not is_member(node) and not _is_foreign(node)
 
 
 def _is_own(parsed: Parsed, node: tree_sitter.Node, scope: tree_sitter.Node) -> bool:

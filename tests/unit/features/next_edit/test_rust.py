@@ -9,6 +9,8 @@ import pytest
 from tests.unit.features.next_edit.editing import Typist
 from tests.unit.features.next_edit.test_other_files import Project
 
+from nearfield.syntax.differences import changed_span
+
 SHOP = """\
 use crate::goods::{Price, sum as total};
 use std::fmt::Display;
@@ -227,6 +229,96 @@ async def test_a_variable_is_renamed_in_format_strings_too(
     assert typist.text == wanted
 
 
+VARIANTS = """\
+use self::Size::*;
+use std::fmt::Debug;
+#[derive(Debug, Clone)]
+pub enum Size { Small, Wide(u32), Boxed { width: u32 }, Debug, Clone }
+enum Other { Small, Wide(u32) }
+fn fit(size: Size) -> Size {
+    assert_eq!(size, Size::Small);
+    let other = (Other::Small, Other::Wide(1));
+    match size {
+        Small => Wide(1),
+        Wide(n) => Small,
+        Boxed { width } => Boxed { width: 1 },
+        Clone => panic!("{:?}", Wide(2)),
+        crate::Size::Boxed { .. } => Self::Small,
+    }
+}
+mod tests {
+    use super::Size::{self, Wide as Vast};
+    use super::Size::*;
+    fn t() {
+        matches!(size, super::Size::Small | Small);
+        let x: Size = Vast(Wide(4));
+        assert_eq!(1, super::fit(super::fit(x)));
+    }
+}
+mod apart {
+    use other::Small;
+    fn u() {
+        Small
+    }
+}
+"""
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "made"),
+    [
+        pytest.param(
+            "{ Small, Wide", "{ Tiny, Wide",
+            [("Size::Small);", "Size::Tiny);"), ("  Small =>", "  Tiny =>"),
+             ("(n) => Small", "(n) => Tiny"), ("Size::Small | Small", "Size::Tiny | Tiny")],
+            id="a variant by a wildcard, not that of another enum, nor an import of its name",
+        ),
+        pytest.param(
+            "Wide(u32), Boxed", "Broad(u32), Boxed",
+            [("=> Wide(1)", "=> Broad(1)"), ("Wide(n)", "Broad(n)"), ("Wide(2)", "Broad(2)"),
+             ("Wide as Vast", "Broad as Vast"), ("Vast(Wide(4))", "Vast(Broad(4))")],
+            id="a variant that has another name elsewhere",
+        ),
+        pytest.param(
+            "Boxed { width: u32", "Held { width: u32",
+            [("Boxed { width } => Boxed {", "Held { width } => Held {"),
+             ("Size::Boxed", "Size::Held")],
+            id="a variant with fields",
+        ),
+        pytest.param(", Clone }", ", Copy }", [("  Clone =>", "  Copy =>")],
+                     id="a variant that is called like a trait of the language"),
+        pytest.param(", Debug, ", ", Trace, ", [], id="a variant that is called like an import"),
+        pytest.param(
+            "enum Size", "enum Extent",
+            [("self::Size::", "self::Extent::"), ("(size: Size) -> ", "(size: Extent) -> "),
+             ("-> Size {", "-> Extent {"),
+             ("size, Size::", "size, Extent::"), ("super::Size::{self", "super::Extent::{self"),
+             ("use super::Size::*", "use super::Extent::*"), ("super::Size::S", "super::Extent::S"),
+             ("x: Size", "x: Extent")],
+            id="an enum whose variants are imported",
+        ),
+        pytest.param("fn fit", "fn make", [("super::fit(super::fit", "super::make(super::make")],
+                     id="a function by the path to it"),
+    ],
+)  # fmt: skip
+async def test_variants_that_a_use_brings_in(
+    old: str, new: str, made: list[tuple[str, str]]
+) -> None:
+    typist = Typist(VARIANTS, "rust")
+    span, length = changed_span(old, new)
+    start = VARIANTS.index(old)
+    typist.edit(start + span.start, start + span.end, new[span.start : span.start + length])
+    wanted = VARIANTS.replace(old, new, 1)
+    for before, after in made:
+        assert before in wanted
+        wanted = wanted.replace(before, after)
+    typist.now += 10
+    while offers := await typist.edits.offered(typist.snapshot, len(typist.text)):
+        typist.accept(offers[0])
+        typist.now += 10
+    assert typist.text == wanted
+
+
 CRATE = {
     "Cargo.toml": '[package]\nname = "the-shop"\nversion = "0.1.0"\n\n[dependencies]\n',
     "src/lib.rs": "pub mod goods;\nmod till;\npub mod named;\npub use goods::Price;\n",
@@ -298,3 +390,77 @@ async def test_what_follows_in_other_files(
         assert piece in done[place]
     if old == "price":
         assert "the_shop::goods::worth('i', 9)" in done["tests/pay.rs"]
+
+
+PRELUDE = {
+    "Cargo.toml": '[package]\nname = "the-shop"\nversion = "0.1.0"\n',
+    "src/lib.rs": (
+        "pub mod sizes;\npub use sizes::fit;\nmod fit;\n"
+        "pub mod prelude {\n    pub use crate::sizes::{fit, Size};\n}\n"
+    ),
+    "src/sizes.rs": (
+        "pub enum Size {\n    Small,\n    Wide(u32),\n}\npub fn fit(size: Size) {}\n"
+        "pub mod all {\n    pub use super::Size;\n}\n"
+    ),
+    "src/inner.rs": "use crate::sizes::all::*;\n\nfn x() -> Size {\n    Size::Small\n}\n",
+    "src/list.rs": (
+        "use crate::sizes::Size::{self, Small as S, Wide};\n\nfn x(a: Size) {\n    S;\n"
+        "    Wide(2);\n    assert!(a == crate::sizes::Size::Small);\n}\n"
+    ),
+    "src/own.rs": (
+        "use crate::sizes::Size::*;\nstruct Small;\n\nfn x() {\n    Small;\n    Wide(1);\n}\n"
+    ),
+    "src/fit.rs": "use crate::fit::Other;\n\nfn x() {\n    crate::fit::other();\n}\n",
+    "tests/fit.rs": "use the_shop::prelude::*;\n\nfn t() {\n    fit(Size::Small);\n}\n",
+    "tests/two.rs": (
+        "use other::*;\nuse the_shop::prelude::*;\n\nfn t() {\n    fit(Size::Small);\n}\n"
+    ),
+}
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "wanted"),
+    [
+        pytest.param(
+            "Size", "Extent",
+            {
+                "src/inner.rs": "fn x() -> Extent {\n    Extent::Small",
+                "src/lib.rs": "sizes::{fit, Extent};",
+                "src/list.rs": "use crate::sizes::Extent::{self, Small as S, Wide};",
+                "src/own.rs": "use crate::sizes::Extent::*;",
+                "tests/fit.rs": "fit(Extent::Small)",
+            },
+            id="an enum that modules within files pass on",
+        ),
+        pytest.param(
+            "Small", "Tiny",
+            {
+                "src/inner.rs": "Size::Tiny",
+                "src/list.rs": "Size::{self, Tiny as S, Wide}",
+                "tests/fit.rs": "fit(Size::Tiny)",
+            },
+            id="a variant; a file has another thing of its name",
+        ),
+        pytest.param(
+            "Wide", "Vast",
+            {"src/list.rs": "    Vast(2)", "src/own.rs": "    Vast(1)"},
+            id="a variant without a path",
+        ),
+        pytest.param(
+            "fit", "place",
+            {"src/lib.rs": "sizes::{place, Size}", "tests/fit.rs": "place(Size::Small)"},
+            id="a function of a prelude",
+        ),
+    ],
+)  # fmt: skip
+async def test_what_a_use_of_variants_and_a_prelude_pass_on(
+    tmp_path: Path, old: str, new: str, wanted: dict[str, str]
+) -> None:
+    project = Project(tmp_path, PRELUDE)
+    sizes = project.edit(project.open("src/sizes.rs"), old, new)
+    done = dict(await project.jumps(sizes))
+    assert sorted(done) == sorted(wanted)
+    for place, piece in wanted.items():
+        assert piece in done[place]
+    assert "    S;\n" in done.get("src/list.rs", "    S;\n")
+    assert "struct Small;\n\nfn x() {\n    Small;" in done.get("src/own.rs", PRELUDE["src/own.rs"])
