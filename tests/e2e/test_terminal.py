@@ -86,6 +86,7 @@ COMMANDS_WITH_DATA: dict[str, tuple[str, ...]] = {
     "doctor": ("doctor", "--quick"),
     "index": ("index", "--no-vectors"),
     "search": ("search", "zebra"),
+    "embed": ("embed", EVIL),
     "provenance show": ("provenance", "show", "a.py"),
     "provenance verify": ("provenance", "verify"),
     "stats": ("stats", "--since", EVIL),

@@ -53,6 +53,7 @@ ARGUMENTS: dict[str, Arguments] = {
     "chats delete": lambda file: ["chats", "delete", file.lstrip("-") or "x"],
     "doctor": lambda file: ["doctor"],
     "index": lambda file: ["index", "--no-vectors", "--explain", "."],
+    "embed": lambda file: ["embed", "--", file],
     "search": lambda file: ["search", "--workspace", ".", "--", file],
     "provenance show": lambda file: ["provenance", "show", "./" + file],
     "provenance verify": lambda file: ["provenance", "verify"],

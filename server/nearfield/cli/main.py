@@ -39,6 +39,7 @@ COMMANDS = {
     "doctor": "nearfield.cli.doctor:doctor",
     "index": "nearfield.cli.index:index",
     "search": "nearfield.cli.search:search",
+    "embed": "nearfield.cli.embed:embed",
     "config": "nearfield.cli.config:app",
     "keys": "nearfield.cli.keys:app",
     "consent": "nearfield.cli.consent:app",
