@@ -105,6 +105,7 @@ COMMANDS: dict[str, Params] = {
     "nearfield.pause": lambda u, p: None,
     "nearfield.resume": lambda u, p: None,
     "nearfield.loadModel": lambda u, p: "chat",
+    "nearfield.rate": lambda u, p: "good",
     "nearfield.unloadModel": lambda u, p: None,
 }  # fmt: skip
 NOTIFICATIONS: dict[str, Params] = {

@@ -24,12 +24,14 @@ if TYPE_CHECKING:
     from nearfield.config.load import Loaded
     from nearfield.features.chat.chat import ChatService
     from nearfield.features.chat.protocol import ChatWishes
+    from nearfield.features.service import Service
     from nearfield.routing.request_context import Offer
 
 HELP = """\
 /new      begin a new chat; `nearfield chats list` has this one, where chats are kept
 /history  show what was said
 /code     answers are code alone from now on; once more: in words again
+/good     say that the last answer was good, /bad that it was not: `nearfield stats` counts them
 /quit     end, as Ctrl-D does; Ctrl-C ends an answer
 @file:PATH, @file:PATH:10-20, @symbol:NAME, @diff and @workspace show the model what they name."""
 BEGINNING = "A message a line; /help shows the rest, Ctrl-D ends."
@@ -142,7 +144,9 @@ class Talk:
                 await service.prepare(self.role, self.workspace)
             while (message := await asyncio.to_thread(read_line, ">")) is not None:
                 if message.startswith("/"):
-                    if not self._obeyed(message, chats):
+                    if message in ("/good", "/bad"):
+                        await _rate(service, good=message == "/good")
+                    elif not self._obeyed(message, chats):
                         break
                 elif message:
                     self._answering = asyncio.create_task(self._answer(chats, message))
@@ -203,6 +207,19 @@ class Talk:
         else:
             say(HELP)
         return True
+
+
+async def _rate(service: Service, *, good: bool) -> None:
+    from nearfield.features.ratings import rate_last
+    from nearfield.features.trace import KEPT
+
+    traces = service.traces.last(KEPT)
+    try:
+        rated = await asyncio.to_thread(rate_last, traces, service.config, good=good)
+    except NearfieldError as error:
+        report(error)
+    else:
+        say(f"Noted for {rated.model}.")
 
 
 def _tell(offer: Offer) -> None:

@@ -6,7 +6,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -17,9 +17,11 @@ from nearfield.routing.money import dollars
 
 if TYPE_CHECKING:
     from nearfield.config.schema import Budget
+    from nearfield.features.metrics.store import RatingCount
     from nearfield.features.metrics.summary import CompletionStatistics, NextEditStatistics
     from nearfield.routing.used import ModelUse, UsedModel
 
+RATED: Mapping[str, Kind] = {"rated": "name", "model": "name", "good": "number", "bad": "number"}
 USED: Mapping[str, Kind] = {
     "provider": "name",
     "model": "name",
@@ -61,16 +63,22 @@ def stats(
         records = RecordStore()
         while records.settle():
             pass
-        sums = records.sums(start)
+        sums, ratings = records.sums(start), records.ratings(start)
     except RecordUnusable as error:
         fail(str(error), error.hint)
     completions, next_edits = summary(sums), next_edit_summary(sums)
     if as_json:
-        more = {"completions": asdict(completions), "next_edits": asdict(next_edits)}
+        more: dict[str, Any] = {
+            "completions": asdict(completions),
+            "next_edits": asdict(next_edits),
+        }
+        more["ratings"] = [asdict(one) for one in ratings]
         print_json({**asdict(found), **more})
     else:
         _print_completions(completions)
         _print_next_edits(next_edits)
+        if ratings:
+            print_table(RATED, map(_rated, ratings))
         _print(found, budget)
 
 
@@ -149,6 +157,10 @@ def _print(found: ModelUse, budget: Budget) -> None:
     console.print(f"saved by local models: {dollars(found.saved)} at {budget.compare_with}'s price")
     share = "nothing asked yet" if found.share_local is None else f"{found.share_local:.0%}"
     console.print(f"answered on this machine: {share}")
+
+
+def _rated(one: RatingCount) -> tuple[str, ...]:
+    return one.kind, one.model, str(one.good), str(one.bad)
 
 
 def _row(line: UsedModel) -> tuple[str, ...]:

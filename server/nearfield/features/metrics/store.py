@@ -10,6 +10,7 @@ import json
 import sqlite3
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from nearfield.config.paths import data_dir
@@ -27,6 +28,16 @@ _NAMES = (
     *("survived", "stages", "trial"),
 )
 """The columns in table order."""
+
+
+@dataclass(frozen=True, slots=True)
+class RatingCount:
+    """The answers of one kind by one model that the user called good and bad."""
+
+    kind: str
+    model: str
+    good: int
+    bad: int
 
 
 class RecordUnusable(NearfieldError):
@@ -66,6 +77,7 @@ class RecordStore:
                 ids.append(row.id or int(cursor.lastrowid or 0))
             if before is not None:
                 db.execute("DELETE FROM suggestions WHERE at < ?", (before,))
+                db.execute("DELETE FROM ratings WHERE at < ?", (before,))
                 sums_store.forget_days(db, before)
             sums_store.add_settled(db, time.time())
         return ids
@@ -84,6 +96,26 @@ class RecordStore:
             return SuggestionSums([], [], [], [], [])
         with self.file.connected() as db:
             return sums_store.sums_since(db, since)
+
+    def rate(self, at: float, kind: str, provider: str, model: str, *, good: bool) -> None:
+        """Write the user's word on an answer."""
+        with self.file.writing() as db:
+            db.execute(
+                "INSERT INTO ratings VALUES (?, ?, ?, ?, ?)", (at, kind, provider, model, good)
+            )
+
+    def ratings(self, since: float) -> list[RatingCount]:
+        """Return the user's words on answers since then, by kind and model; none if there is no
+        file."""
+        if not self.path.exists():
+            return []
+        with self.file.connected() as db:
+            found = db.execute(
+                "SELECT kind, model, sum(good), sum(1 - good) FROM ratings WHERE at >= ?"
+                " GROUP BY kind, model ORDER BY kind, model",
+                (since,),
+            ).fetchall()
+        return [RatingCount(*row) for row in found]
 
     def rows(self, since: float) -> list[SuggestionRecord]:
         """Return the records since then, oldest first; none if there is no file."""
@@ -140,8 +172,22 @@ def m204_trial(db: sqlite3.Connection) -> None:
     db.execute("CREATE INDEX suggestions_trial ON suggestions (trial) WHERE trial != ''")
 
 
+def m205_ratings(db: sqlite3.Connection) -> None:
+    """Create the user's words on answers that are no suggestions."""
+    db.execute(
+        "CREATE TABLE ratings (at REAL NOT NULL, kind TEXT NOT NULL, provider TEXT NOT NULL,"
+        " model TEXT NOT NULL, good INTEGER NOT NULL)"
+    )
+
+
 def _column(row: SuggestionRecord, name: str) -> object:
     return json.dumps(row.stages) if name == "stages" else getattr(row, name)
 
 
-MIGRATIONS: tuple[Migration, ...] = (m201_suggestions, m202_stages, m203_sums, m204_trial)
+MIGRATIONS: tuple[Migration, ...] = (
+    m201_suggestions,
+    m202_stages,
+    m203_sums,
+    m204_trial,
+    m205_ratings,
+)
