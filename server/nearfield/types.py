@@ -651,6 +651,7 @@ class Reason(StrEnum):
     DEADLINE = "deadline"
     LENGTH = "length"
     UNSURE = "unsure"
+    TOO_SHORT = "too_short"
     EMPTY = "empty"
     WHITESPACE = "whitespace"
     REPEATS = "repeats"

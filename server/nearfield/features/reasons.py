@@ -137,6 +137,7 @@ WORDS: dict[Reason, Words] = {
     Reason.UNSURE: Words(
         "The model was not sure enough of it.", f"{_KEY} Or lower completion.min_confidence."
     ),
+    Reason.TOO_SHORT: Words("The suggestion was so short that taking it saves no key.", _KEY),
     Reason.EMPTY: Words("The model had nothing to add here.", _KEY),
     Reason.WHITESPACE: Words("The model wrote nothing but blanks.", _KEY),
     Reason.REPEATS: Words("The suggestion would have repeated what is there already."),

@@ -71,6 +71,9 @@ ALTERNATIVES_SECONDS = 5.0
 UNNOTICED_MS = 150.0
 """Alternatives that take no longer than this together are waited for at once."""
 
+MIN_CHARS = 3
+"""A shorter suggestion saves no key: taking it costs one, and a look."""
+
 NOT_SHOWABLE = frozenset({Reason.REPEATS, Reason.SYNTAX})
 """Reasons for which an alternative takes the place of the first answer."""
 
@@ -90,9 +93,14 @@ class _Turn:
     scope: RequestScope | None
     deadline: float
 
-    def is_hidden(self, completion: CachedCompletion) -> bool:
-        """Return whether confidence is too low to show it without being asked by a key."""
-        return not self.request.invoked and is_unsure(completion.confidence, self.settings)
+    def hidden(self, completion: CachedCompletion) -> Reason:
+        """Return why it is not shown without being asked by a key, `SHOWN` if it is."""
+        if self.request.invoked:
+            return Reason.SHOWN
+        if is_unsure(completion.confidence, self.settings):
+            return Reason.UNSURE
+        is_short = 0 < len(completion.text.strip()) < MIN_CHARS
+        return Reason.TOO_SHORT if is_short else Reason.SHOWN
 
     def suggestion(self, shaped: Shaped, completion: CachedCompletion, number: int) -> Suggestion:
         """Return what is shown of `completion`."""
@@ -322,8 +330,8 @@ class Completer(Feature):
             return CompletionAnswer(reason=past)
         if not shaped.text:
             return CompletionAnswer(reason=shaped.reason)
-        if turn.is_hidden(completion):
-            return CompletionAnswer(reason=Reason.UNSURE)
+        if hidden := turn.hidden(completion):
+            return CompletionAnswer(reason=hidden)
         return CompletionAnswer((self._suggestion(turn, shaped, completion),))
 
     def _past(self, request: CompletionRequest) -> Reason:
@@ -347,7 +355,7 @@ class Completer(Feature):
             match
             for match in self.cache.find(turn.request)
             if not (turn.request.invoked and (match.completion.part or not match.rest))
-            and not (match.typed and turn.is_hidden(match.completion))
+            and not (match.typed and turn.hidden(match.completion) is Reason.UNSURE)
         ]
 
     def _checked_before(
@@ -357,15 +365,15 @@ class Completer(Feature):
         request = turn.request
         if matches and not matches[0].rest:
             return CompletionAnswer(reason=matches[0].completion.reason)
-        if matches and turn.is_hidden(matches[0].completion):
-            return CompletionAnswer(reason=Reason.UNSURE)
+        if matches and (hidden := turn.hidden(matches[0].completion)):
+            return CompletionAnswer(reason=hidden)
         if request.selected is not None:
             return None
         text, offset = request.snapshot.text, request.offset
         for match in matches:
             completion = match.completion
             is_same = match.rest and _text_hash(text, offset, match.rest) == completion.result
-            if is_same and not turn.is_hidden(completion):
+            if is_same and not turn.hidden(completion):
                 shaped = Shaped(match.rest, Span(offset, offset))
                 return CompletionAnswer((self._suggestion(turn, shaped, completion),))
         return None
@@ -380,7 +388,7 @@ class Completer(Feature):
             shaper = shaper_at(cursor, turn.settings, is_manual=request.invoked)
             finish = shaper.part if match.completion.part else shaper.finish
             shaped = finish(match.rest)
-            if shaped.text and not turn.is_hidden(match.completion):
+            if shaped.text and not turn.hidden(match.completion):
                 suggestion = self._suggestion(turn, shaped, match.completion)
                 return CompletionAnswer((suggestion,))
         return None

@@ -179,6 +179,17 @@ async def test_an_unsure_answer_is_streamed_whole_when_others_may_answer(start: 
     assert completions(first)[0].sent == "a + b * 2\n"
 
 
+async def test_a_suggestion_that_saves_nothing_is_shown_by_key_alone(start: Start) -> None:
+    model = scripted("model", {"text": "ab\n"})
+    service = await start(model)
+    person = FakeUser(service, ADD)
+    assert await person.said() == "<too_short>"
+    person.type("a")
+    assert await person.said() == "<too_short>"
+    assert len(completions(model)) == 1
+    assert await person.said(invoked=True) == "b"
+
+
 async def test_at_the_deadline_whole_lines_are_shown(start: Start) -> None:
     text = "total = a + b\n    total *= 2\n    retur"
     service = await start(
@@ -395,11 +406,11 @@ async def test_an_interrupted_prefill_is_continued(start: Start) -> None:
 
 
 async def test_prefill_stops_at_once(start: Start) -> None:
-    model = scripted("model", {"match": "x = $", "text": "1\n"}, {"text": "", "delay_ms": 60_000})
+    model = scripted("model", {"match": "x = $", "text": "100\n"}, {"text": "", "delay_ms": 60_000})
     service = await start(model)
     asking, resting = FakeUser(service, "x = |\n"), FakeUser(service, "y = |\n", "b.py")
     await until(lambda: model.streaming)
-    assert await asking.said() == "1"
+    assert await asking.said() == "100"
     first, second = model.calls
     assert (first.ended, second.ended) == ("closed", "closed")
     assert isinstance(first.request, InfillRequest)
