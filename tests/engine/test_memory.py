@@ -94,15 +94,15 @@ async def test_the_chat_model_is_loaded_while_a_question_is_typed_and_unloaded_w
             await asyncio.sleep(0.02)
         assert service.status.state is ServiceState.READY, service.status.detail
         assert {one.role: one.loaded for one in service.models} == {"complete": True, "chat": False}
-        await service.prepare()
+        await service.loader.prepare()
         chat = service.providers["embedded_chat"]
         while (await chat.health()).state is HealthState.STARTING:
             await asyncio.sleep(0.02)
         assert (await chat.health()).state is HealthState.READY
         assert all(one.loaded for one in service.models)
-        assert await service.unload("chat") == ["embedded_chat"]
-        assert await service.unload("chat") == []
-        assert service.load("chat") == "embedded_chat"
+        assert await service.loader.unload("chat") == ["embedded_chat"]
+        assert await service.loader.unload("chat") == []
+        assert service.loader.load("chat") == "embedded_chat"
         assert service.router is not None
         await prepare(service.router, "code")
         while (await chat.health()).state is HealthState.STARTING:

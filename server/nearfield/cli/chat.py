@@ -141,7 +141,7 @@ class Talk:
             service.offers.subscribe(_tell)
             if sys.stdin.isatty():
                 say(BEGINNING)
-                await service.prepare(self.role, self.workspace)
+                await service.loader.prepare(self.role, self.workspace)
             while (message := await asyncio.to_thread(read_line, ">")) is not None:
                 if message.startswith("/"):
                     if message in ("/good", "/bad"):

@@ -9,14 +9,18 @@ battery.
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from nearfield.config.folders import FolderConfigs
 from nearfield.listeners import Listeners
+from nearfield.power import is_on_battery
 from nearfield.routing.pause import UserPause
 from nearfield.tasks import run_task, stop_task
+
+log = logging.getLogger(__name__)
 
 Work = Callable[[], Coroutine[Any, Any, object]]
 T = TypeVar("T")
@@ -26,6 +30,9 @@ REST_SECONDS = 0.2
 keys, shorter than the wait of any job."""
 TYPING_SECONDS = 0.4
 """Time for which others leave the machine to the user after a keystroke or an answer."""
+
+CHECK_SECONDS = 30.0
+"""Interval between looks at the battery and at idle models."""
 
 
 @dataclass(slots=True)
@@ -45,6 +52,16 @@ class Activity:
         """Return whether idle work may run: in `folder`, or anywhere."""
         saves = self.is_on_battery and self.configs.of(folder).engine.on_battery == "save"
         return not (self.is_paused or saves)
+
+    async def watch_power(self, on_change: Callable[[], None]) -> None:
+        """Follow the source of the machine's power until cancelled."""
+        while True:
+            unplugged = await asyncio.to_thread(is_on_battery)
+            if unplugged is not self.is_on_battery:
+                self.is_on_battery = unplugged
+                log.info("on %s power", "battery" if unplugged else "mains")
+                on_change()
+            await asyncio.sleep(CHECK_SECONDS)
 
 
 class IdleScheduler:

@@ -200,3 +200,11 @@ def last_completion(traces: TraceLog) -> Trace | None:
         if trace.surface in COMPLETIONS and trace.reason not in GIVEN_UP:
             return trace
     return None
+
+
+def last_told(traces: TraceLog, *, is_paused: bool, is_ready: bool) -> Trace | None:
+    """Return the same while its reason for showing nothing still holds, else None."""
+    last = last_completion(traces)
+    if last is None or (last.reason is Reason.PAUSED and not is_paused):
+        return None
+    return None if last.reason is Reason.NOT_READY and is_ready else last

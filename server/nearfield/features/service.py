@@ -9,7 +9,6 @@ exists before any model. One event loop.
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Callable, Mapping, Sequence
 
 from nearfield.config.folders import FolderConfigs
@@ -25,6 +24,7 @@ from nearfield.features.completion.prefill import PREFILL, Prefill
 from nearfield.features.completion.prompt_cache import FOLDER as PROMPTS
 from nearfield.features.completion.prompt_cache import PromptCache
 from nearfield.features.completion.question import Questions
+from nearfield.features.consents import Consents
 from nearfield.features.cursor import DocumentTrees
 from nearfield.features.diagnostics import LanguageServers
 from nearfield.features.documents import Document, Documents
@@ -32,15 +32,14 @@ from nearfield.features.feature import Features
 from nearfield.features.health import HealthWatch
 from nearfield.features.hover.explainer import Explainer
 from nearfield.features.idle import Activity, IdleScheduler
-from nearfield.features.loading import load, prepare, unload
+from nearfield.features.loading import ModelLoader
 from nearfield.features.metrics.recorder import Recorder
 from nearfield.features.metrics.store import RecordStore
 from nearfield.features.next_edit.edits import NextEdits
 from nearfield.features.next_edit.inline import suggestion_for
 from nearfield.features.offers import Offers
 from nearfield.features.provenance.recorder import ProvenanceRecorder
-from nearfield.features.reasons import last_completion
-from nearfield.features.remote_choice import clouds
+from nearfield.features.reasons import last_told
 from nearfield.features.review.reviewer import Reviewer
 from nearfield.features.status import ServiceState, ServiceStatus, StatusBoard
 from nearfield.features.trace import TraceLog
@@ -48,20 +47,15 @@ from nearfield.features.trial.arms import TrialArms
 from nearfield.features.trial.follower import TrialFollower
 from nearfield.features.workspace_context.knowledge import Knowledge
 from nearfield.listeners import Listeners
-from nearfield.power import is_on_battery
 from nearfield.providers.base import Provider
 from nearfield.providers.memory import ModelState
-from nearfield.routing.consent import Consent, ConsentRecord
-from nearfield.routing.request_context import Task
-from nearfield.routing.roles import usual_role
-from nearfield.routing.router import RoleStatus, Router, built
+from nearfield.routing.router import RoleStatus, Router
 from nearfield.tasks import run_task, stop_task
 from nearfield.types import (
     CompletionAnswer,
     CompletionRequest,
     Edit,
     Priority,
-    Reason,
     Selected,
     Snapshot,
     Suggestion,
@@ -77,11 +71,6 @@ __all__ = [
     "ServiceState",
     "ServiceStatus",
 ]
-
-log = logging.getLogger(__name__)
-
-CHECK_SECONDS = 30.0
-"""Interval between looks at the battery and at idle models."""
 
 REQUEST_SECONDS = 10.0
 """Time for which others leave the machine to a request, at most."""
@@ -166,6 +155,10 @@ class Service:
         self._reviewer = Reviewer(trees.cursor, self.offers, self.traces, self.activity)
         self._prompt_cache = PromptCache(documents, data_dir() / PROMPTS, scheduler)
         self._actions = Actions(self, trees.cursor, self._knowledge, self.language_servers)
+        self.consents = Consents(
+            self.offers, self.activity, self._health.poke, self._completer.cache.forget
+        )
+        self.loader = ModelLoader(self._providers, self.activity)
         # In the order in which they are closed: first what would be lost, last what takes long.
         self.features = Features(
             self._prefill,
@@ -179,6 +172,8 @@ class Service:
             self._reviewer,
             self._prompt_cache,
             self._knowledge,
+            self.consents,
+            self.loader,
         )
         self._background: list[asyncio.Task[None]] = []
         self._building = asyncio.Lock()
@@ -241,8 +236,8 @@ class Service:
         self._background = [
             run_task(self._build(), "build the providers"),
             run_task(self._health.run(), "watch the providers"),
-            run_task(self._unload_idle(), "unload idle models"),
-            run_task(self._watch_power(), "watch the battery"),
+            run_task(self.loader.run(), "unload idle models"),
+            run_task(self.activity.watch_power(self._activity_changed), "watch the battery"),
             run_task(self._trial.run(self._build), "follow the trial"),
             run_task(self._knowledge.run(), "keep the indexes"),
         ]
@@ -379,14 +374,9 @@ class Service:
 
     @property
     def last(self) -> Trace | None:
-        """Return the last completion that the user waited for; None if the reason for showing
-        nothing no longer holds.
-        """
-        last = last_completion(self.traces)
-        if last is None or (last.reason is Reason.PAUSED and not self.is_paused):
-            return None
+        """Return the last completion that the user waited for, while its reason holds."""
         is_ready = self.status.state is ServiceState.READY
-        return None if last.reason is Reason.NOT_READY and is_ready else last
+        return last_told(self.traces, is_paused=self.is_paused, is_ready=is_ready)
 
     @property
     def providers(self) -> Mapping[str, Provider]:
@@ -403,65 +393,12 @@ class Service:
         """The models that this process has in memory, or could load."""
         return self._providers.models
 
-    async def prepare(self, role: str = "", workspace: str = "") -> None:
-        """Load the model of a role, "" for that of chats, as the user is about to ask it."""
-        if self.router is not None and not self.is_paused:
-            await prepare(self.router, self._role(role or "chat", workspace), workspace)
-
-    def load(self, role: str, workspace: str = "") -> str:
-        """Begin to load the model of `role` (or "chat"), and return its provider's name. Raises as
-        `loading.load`, and `NotReady` before the providers are built."""
-        return load(built(self.router), self._role(role, workspace), workspace)
-
-    async def unload(self, role: str = "", workspace: str = "") -> list[str]:
-        """Unload the model of `role`, or all that are not answering; return their providers. Raises
-        as `loading.unload`, and `NotReady` before the providers are built."""
-        return await unload(built(self.router), self._role(role, workspace), workspace)
-
-    def _role(self, role: str, workspace: str) -> str:
-        """Return the role that is meant, as the catalogue calls that of chats by their name."""
-        return usual_role(self.configs.of(workspace), Task.CHAT) if role == "chat" else role
-
     async def roles(self, workspace: str = "") -> tuple[RoleStatus, ...]:
         """Return the provider of each role in `workspace`, and why others do not serve it, as last
         known. The servers are asked as well, and their news is sent to the subscribers.
         """
         self._health.poke()
         return await self._health.roles(workspace)
-
-    async def answer(self, offer_id: str, decision: Consent) -> bool:
-        """Store the user's answer to an offer; False when no open one has that id. After a yes the
-        offered provider may answer the next question.
-        """
-        offer = self.offers.answered(offer_id, decision)
-        if offer is None or self.router is None:
-            return False
-        await self.router.answer(offer, decision)
-        if decision is not Consent.NEVER:
-            # What was not good enough, or was not there, is not said again.
-            self._completer.cache.forget()
-        self._health.poke()
-        return True
-
-    async def said(self) -> list[ConsentRecord]:
-        """Every decision about what may be sent outside this machine. Raises `NotReady` before the
-        providers are built, and `LedgerError`."""
-        return await built(self.router).said()
-
-    async def clouds(self, task: str, workspace: str | None) -> tuple[tuple[str, str], ...]:
-        """Return the providers outside this machine that could do `task` for the user, with their
-        models; none while paused.
-        """
-        router = None if self.is_paused else self.router
-        return await clouds(router, self.configs, Task(task), workspace or "")
-
-    async def revoke(self, workspace: str | None, provider: str | None) -> int:
-        """Forget decisions: of one workspace or provider, or all for None. Returns how many.
-        Raises as `said`."""
-        self.offers.forget()
-        gone = await built(self.router).revoke(workspace, provider)
-        self._health.poke()
-        return gone
 
     @property
     def is_paused(self) -> bool:
@@ -495,21 +432,6 @@ class Service:
         self.features.configure(self.configs, self.router)
         if old is not None:
             await old.aclose()
-
-    async def _watch_power(self) -> None:
-        while True:
-            unplugged = await asyncio.to_thread(is_on_battery)
-            if unplugged is not self.activity.is_on_battery:
-                self.activity.is_on_battery = unplugged
-                log.info("on %s power", "battery" if unplugged else "mains")
-                self._activity_changed()
-            await asyncio.sleep(CHECK_SECONDS)
-
-    async def _unload_idle(self) -> None:
-        while True:
-            await asyncio.sleep(CHECK_SECONDS)
-            if minutes := self.config.engine.idle_unload_minutes:
-                await self._providers.unload_idle(minutes)
 
     def _rested(self) -> None:
         """Do what a keystroke has left undone, and plan what can be prepared."""

@@ -27,7 +27,7 @@ class LoadingApi:
         """Load the model of a role; answers once it is in memory, or cannot be."""
         role = _loadable(wire.read(RoleBody, body).role or "complete")
         service = self._asking.service
-        name = service.load(role, self._asking.workspace)
+        name = service.loader.load(role, self._asking.workspace)
         provider = service.providers[name]
         health = await provider.health()
         async with asyncio.timeout(wire.DEADLINE_SECONDS):
@@ -41,7 +41,7 @@ class LoadingApi:
     async def unload(self, exchange: HttpExchange, body: bytes) -> None:
         """Unload the model of a role, or all."""
         role = _loadable(wire.read(RoleBody, body).role)
-        gone = await self._asking.service.unload(role, self._asking.workspace)
+        gone = await self._asking.service.loader.unload(role, self._asking.workspace)
         await self._states(exchange, gone)
 
     async def _states(self, exchange: HttpExchange, providers: list[str]) -> None:

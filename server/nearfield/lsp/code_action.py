@@ -17,7 +17,7 @@ from pygls.lsp.server import LanguageServer
 from nearfield.lsp import wire
 from nearfield.lsp.abilities import applies_edits
 from nearfield.lsp.action_commands import ACTION, REWRITE, ActionParams, edit_of, work
-from nearfield.lsp.explain import told_diagnostic
+from nearfield.lsp.explain import told_diagnostic, wire_range
 from nearfield.lsp.offers import has_opted_in
 from nearfield.lsp.session import Session
 from nearfield.tasks import run_task
@@ -121,11 +121,11 @@ def _action(
     arguments: dict[str, Any] = {
         "action": entry.action,
         "uri": params.text_document.uri,
-        "range": _range(params.range),
+        "range": wire_range(params.range),
         "version": version,
         "provider": entry.provider,
         "diagnostics": [
-            {"range": _range(one.range), "message": one.message, "source": one.source}
+            {"range": wire_range(one.range), "message": one.message, "source": one.source}
             for one in diagnostics
         ],
     }
@@ -139,13 +139,6 @@ def _action(
     else:
         return None
     return action
-
-
-def _range(where: types.Range) -> dict[str, Any]:
-    return {
-        "start": {"line": where.start.line, "character": where.start.character},
-        "end": {"line": where.end.line, "character": where.end.character},
-    }
 
 
 def _is_wanted(kind: Any, only: Any) -> bool:

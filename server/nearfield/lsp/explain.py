@@ -106,7 +106,7 @@ def register(server: LanguageServer, session: Session) -> None:
             "show": not has_opted_in(session.protocol.client_capabilities, PANEL),
         }
         command = types.Command("Explain this", EXPLAIN, arguments=[arguments])
-        others = await service.clouds("explain", document.root)
+        others = await service.consents.clouds("explain", document.root)
         model, kind = service.explainer.model, "source.explain"
         return [
             *offer(session, f"Explain this ({model})", kind, model, command),

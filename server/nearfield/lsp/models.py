@@ -34,18 +34,18 @@ def register(server: LanguageServer, session: Session) -> None:
     async def prepare(what: Any) -> None:
         params = wire.read(PrepareParams, what)
         if (service := session.running_service) is not None:
-            await service.prepare(params.role, _folder(session, params.workspace))
+            await service.loader.prepare(params.role, _folder(session, params.workspace))
 
     async def load(role: Any = "chat") -> dict[str, str]:
         if not isinstance(role, str):
             raise JsonRpcInvalidParams(f'{LOAD} takes a role, such as "chat" or "complete".')
-        return {"provider": (await session.service()).load(role, _folder(session))}
+        return {"provider": (await session.service()).loader.load(role, _folder(session))}
 
     async def unload(role: Any = None) -> dict[str, list[str]]:
         if role is not None and not isinstance(role, str):
             raise JsonRpcInvalidParams(f"{UNLOAD} takes a role, or nothing for every model.")
         service = await session.service()
-        return {"providers": await service.unload(role or "", _folder(session))}
+        return {"providers": await service.loader.unload(role or "", _folder(session))}
 
     server.feature(PREPARE)(prepare)
     server.command(LOAD)(load)

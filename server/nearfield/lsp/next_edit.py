@@ -120,7 +120,7 @@ def register(server: LanguageServer, session: Session) -> None:
     server.command(GO_TO)(go_to)
     server.command(DISMISS)(dismiss)
     session.code_actions.append(actions)
-    session.when_started.append(started)
+    session.when_started.add(started)
 
 
 async def _offers(

@@ -53,15 +53,15 @@ def register(server: LanguageServer, session: Session) -> None:
     async def consent(what: Any = "show", provider: Any = None, workspace: Any = None) -> Any:
         service = await session.service()
         if what == "show":
-            return [said.row() for said in await service.said()]
+            return [said.row() for said in await service.consents.said()]
         names = (provider, workspace)
         if what != "revoke" or not all(name is None or isinstance(name, str) for name in names):
             raise JsonRpcInvalidParams(
                 f'{CONSENT} takes "show", or "revoke" and a provider and a workspace or null.'
             )
-        return {"revoked": await service.revoke(workspace or None, provider or None)}
+        return {"revoked": await service.consents.revoke(workspace or None, provider or None)}
 
-    session.when_started.append(started)
+    session.when_started.add(started)
     server.command(ANSWER)(answer)
     server.command(CONSENT)(consent)
 
@@ -126,7 +126,7 @@ def asker(session: Session) -> AskUser:
 async def _answer(service: Service, offer: str, decision: str) -> bool:
     from nearfield.routing.consent import Consent
 
-    return await service.answer(offer, Consent(decision))
+    return await service.consents.answer(offer, Consent(decision))
 
 
 def has_opted_in(capabilities: types.ClientCapabilities, name: str = OPT_IN) -> bool:

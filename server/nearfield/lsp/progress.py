@@ -151,4 +151,4 @@ def register(_server: LanguageServer, session: Session) -> None:
             service.subscribe(LoadingProgress(session.protocol).follow)
             service.knowledge.subscribe(IndexProgress(session.protocol).follow)
 
-    session.when_started.append(started)
+    session.when_started.add(started)

@@ -107,7 +107,7 @@ def register(server: LanguageServer, session: Session) -> None:
     def started(service: Service) -> None:
         service.reviewer.board.changes.add(shown.publish)
 
-    session.when_started.append(started)
+    session.when_started.add(started)
     session.code_actions.append(shown.actions)
     server.command(REVIEW)(review)
     server.command(CLEAR)(clear)
@@ -157,7 +157,7 @@ class Findings:
                     command=types.Command("Dismiss this finding", CLEAR, arguments=dismiss),
                 )
             )
-        others = await service.clouds("review", document.root)
+        others = await service.consents.clouds("review", document.root)
         return [*actions, *self._reviews(document, params.range, service, others)]
 
     def _reviews(

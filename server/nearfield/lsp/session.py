@@ -18,6 +18,7 @@ from lsprotocol import types
 from nearfield.config.folders import FolderConfigs
 from nearfield.config.schema import Config
 from nearfield.files.uris import uri_of
+from nearfield.listeners import Listeners
 from nearfield.lsp import settings_watch
 from nearfield.lsp.documents import TextDocuments
 from nearfield.lsp.protocol import NearfieldProtocol
@@ -47,8 +48,8 @@ class Session:
         self.protocol = protocol
         self.documents = TextDocuments()
         self.settings = Settings(protocol, load)
-        self.when_started: list[Callable[[Service], None]] = []
-        """Called once, with the service, before it is used."""
+        self.when_started = Listeners["Service"]()
+        """Told the service once, before it is used."""
         self.code_actions: list[OffersActions] = []
         """Further code actions, asked for at every request, so they only look at what is known."""
         self.offered: dict[tuple[str, int | None], Snapshot] = {}
@@ -148,8 +149,7 @@ class Session:
         service = self._made = make(configs)
         service.workspace = str(self._root() or "")
         service.knowledge.folders(self.documents.roots)
-        for prepare in self.when_started:
-            prepare(service)
+        self.when_started.tell(service)
         await service.start()
         self.running_service = service
         self._watching = run_task(

@@ -81,7 +81,7 @@ def register(server: LanguageServer, session: Session) -> None:
         status = replace(service.status, roles=roles)
         return as_dict(status, service.knowledge.state, service.last, service.models)
 
-    session.when_started.append(started)
+    session.when_started.add(started)
     server.feature(STATUS)(answer)
 
 

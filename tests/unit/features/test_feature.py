@@ -27,6 +27,8 @@ FEATURES = (
     "Reviewer",
     "PromptCache",
     "Knowledge",
+    "Consents",
+    "ModelLoader",
 )
 
 

@@ -26,8 +26,7 @@ from nearfield.config.schema import (
 )
 from nearfield.engine import client
 from nearfield.errors import NotPermitted
-from nearfield.features import assemble
-from nearfield.features import service as service_module
+from nearfield.features import assemble, loading
 from nearfield.features.service import Service, ServiceState
 from nearfield.providers import managed
 from nearfield.providers.base import Provider
@@ -96,7 +95,7 @@ class Drowsy(Scripted):
 async def test_idle_models_rest_after_the_time_of_the_settings(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(service_module, "CHECK_SECONDS", 0.01)
+    monkeypatch.setattr(loading, "CHECK_SECONDS", 0.01)
     drowsy = Drowsy("mine", ProviderSettings(kind="scripted"))
     built: dict[str, Provider] = {"mine": drowsy, "other": scripted("model")}
     service = Service(Config(engine=Engine(idle_unload_minutes=3)), built)

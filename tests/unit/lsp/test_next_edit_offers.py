@@ -29,6 +29,7 @@ from nearfield.features.idle import IdleScheduler
 from nearfield.features.next_edit import edits as next_edits
 from nearfield.features.next_edit.edits import NextEdits
 from nearfield.features.provenance.recorder import ProvenanceRecorder
+from nearfield.listeners import Listeners
 from nearfield.lsp import next_edit
 from nearfield.lsp.documents import TextDocuments as OpenDocuments
 from nearfield.types import Snapshot
@@ -97,7 +98,7 @@ class Session:
             encoding="utf-16", client_capabilities=types.ClientCapabilities()
         )
         self.code_actions: list[Any] = []
-        self.when_started: list[Any] = []
+        self.when_started = Listeners[Any]()
         self.running_service = SimpleNamespace(
             is_paused=False,
             next_edits=edits,

@@ -106,11 +106,11 @@ class ServerQuestions:
 
     async def _load(self, params: Params) -> dict[str, Any]:
         role = _text(params, "role") or "complete"
-        return {"providers": [self._service.load(role, self._service.workspace)]}
+        return {"providers": [self._service.loader.load(role, self._service.workspace)]}
 
     async def _unload(self, params: Params) -> dict[str, Any]:
         role = _text(params, "role")
-        return {"providers": await self._service.unload(role, self._service.workspace)}
+        return {"providers": await self._service.loader.unload(role, self._service.workspace)}
 
     async def _cancel(self, params: Params) -> dict[str, Any]:
         number, router = params.get("request"), self._service.router

@@ -11,7 +11,7 @@ import pytest
 from tests.unit.features.conftest import FakeUser, Start, scripted, until
 
 from nearfield.config.schema import Completion, Config, Engine, Routing
-from nearfield.features import service as service_module
+from nearfield.features import idle
 from nearfield.features.completion.generate import Confidence, confidence_of, is_unsure
 from nearfield.features.completion.prefill import REST_SECONDS
 from nearfield.providers.scripted import Scripted
@@ -435,7 +435,7 @@ async def test_on_the_battery_nothing_is_prepared(
     setting: Literal["save", "ignore"],
     prepares: bool,
 ) -> None:
-    monkeypatch.setattr(service_module, "is_on_battery", lambda: True)
+    monkeypatch.setattr(idle, "is_on_battery", lambda: True)
     model = scripted("model", SUM)
     service = await start(model, config=Config(engine=Engine(on_battery=setting)))
     person = FakeUser(service, ADD)
