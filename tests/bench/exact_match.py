@@ -17,17 +17,12 @@ from pathlib import Path
 
 from bare import BareModel
 from editor import Editor
+from forms import cut
 
 from nearfield.catalog.models import Catalog
 from nearfield.engine.client import physical_cores
 
 DATA = Path(__file__).parents[3] / "shared" / "bench" / "fim_single_line.jsonl.gz"
-
-
-def cut(line: str, place: str) -> int:
-    """The cursor's column in `line`."""
-    indent = len(line) - len(line.lstrip())
-    return 0 if place == "start" else indent + (len(line) - indent) // 3
 
 
 def served(editor: Editor, uri: str, above: str, typed: str, below: str) -> str:
