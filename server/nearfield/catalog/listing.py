@@ -80,6 +80,7 @@ def _row(
         **{field: getattr(entry, field) for field in entry.__struct_fields__},
         "sources": msgspec.to_builtins(entry.sources),
         "bytes": (catalog.bytes_here(entry, path) if path else 0) or entry.bytes or None,
+        "about_bytes": entry.about_bytes or None,
         "sha256": entry.sha256 or None,
         "installed": path is not None,
         "path": str(path) if path else None,

@@ -88,6 +88,12 @@ def list_models(
                 f"{hidden} more need more than the {megabytes(machine.budget)} that a model may"
                 " take here: `nearfield models list --all` shows them."
             )
+    here = [row["bytes"] or 0 for row in rows if row["installed"]]
+    if here and not as_json:
+        free = megabytes(machine.free_disk)
+        say(
+            f"{len(here)} on this machine take {megabytes(sum(here))} of the disk; {free} are free."
+        )
     if not rows:
         say("There is no such model." if not installed else "No model is on this machine yet.")
         raise typer.Exit(ExitCode.NOTHING)
@@ -336,11 +342,15 @@ def _cells(row: dict[str, Any]) -> tuple[str, ...]:
         row["name"],
         ", ".join(row["roles"]),
         {"": "no", FIM_AUTO: "perhaps"}.get(row["fim"], "yes"),
-        megabytes(row["bytes"]) if row["bytes"] else "",
+        megabytes(row["bytes"]) if row["bytes"] else _about(row["about_bytes"]),
         f"~{megabytes(row['memory_mb'] << 20)}" if row["memory_mb"] else "",
         row["licence"],
         "damaged" if row["problem"] else state,
     )
+
+
+def _about(count: int | None) -> str:
+    return f"~{megabytes(count)}" if count else ""
 
 
 def _print_table(rows: list[dict[str, Any]]) -> None:

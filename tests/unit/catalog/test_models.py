@@ -190,3 +190,15 @@ def test_a_users_file_is_preferred_and_not_moved(
         catalog_of(environ, known).local_path("tiny")
     own.unlink()
     assert catalog.local_path("tiny") is None
+
+
+def test_the_size_of_a_file_is_estimated_near_those_that_were_seen() -> None:
+    entries = Catalog.load().entries
+    seen = [entry for entry in entries.values() if entry.bytes and entry.parameters_m]
+    assert len(seen) >= 3
+    for entry in seen:
+        guess = msgspec.structs.replace(entry, bytes=0).about_bytes
+        assert 0.85 < guess / entry.bytes < 1.15, (entry.name, guess)
+        assert entry.about_bytes == entry.bytes
+    unseen = [entry for entry in entries.values() if entry.parameters_m and not entry.bytes]
+    assert unseen and all(entry.about_bytes for entry in unseen if entry.quantisation)
