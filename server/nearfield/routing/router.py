@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 from nearfield.config.folders import FolderConfigs
-from nearfield.config.schema import ROLES, Config
+from nearfield.config.schema import EMBEDDED, ROLES, Config
 from nearfield.errors import NotReady
 from nearfield.providers.base import Provider
 from nearfield.routing.breaker import Circuit
@@ -29,6 +29,7 @@ from nearfield.routing.plan import UNASKED, Use
 from nearfield.routing.provider_pool import (
     EMBEDDED_TRIAL,
     OWN_MODEL,
+    OWN_PARTS,
     STAND_INS,
     ProviderPool,
     own_variants,
@@ -244,12 +245,18 @@ class Router:
                 others.append((step.name, f"stands by for {serving}"))
         listed = self._config.routing.roles.get(role, ())
         known = (*self._pool.named(role),)
-        others += [(name, self._why_unknown(name)) for name in listed if name not in known]
+        others += [
+            (name, self._why_unknown(name))
+            for name in listed
+            if name not in known and not (name == EMBEDDED and set(OWN_PARTS) & set(known))
+        ]
         model = self._pool.providers[serving].model if serving else ""
         local = not serving or self._pool.is_local(serving)
         return RoleStatus(role, serving, model, tuple(others), local)
 
     def _why_unknown(self, name: str) -> str:
         if other := self._pool.stand_in(name):
+            if name.startswith(OWN_MODEL):
+                return f"{other} has this model already"
             return f"it is not installed; {other} stands in for it"
         return "cannot do this" if name in self._pool.providers else "there is no such provider"

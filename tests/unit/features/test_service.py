@@ -173,6 +173,8 @@ def test_a_role_names_another_model_of_our_own(
     assert asked["large"] == [own]
     # The model that is there anyway is not loaded a second time.
     assert asked["review"] == [own]
+    [said] = [one for one in asyncio.run(router.status("")) if one.role == "review"]
+    assert (usual, f"{own} has this model already") in said.others
     # A change of the roles alone builds them again.
     assert assemble.BuiltProviders(None, lambda: None).are_outdated(Config(), config)
 
