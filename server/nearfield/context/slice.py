@@ -132,7 +132,7 @@ def _cells(snapshot: Snapshot, text: str, left: int, room: int, budget: SliceBud
     lines -= lines % max(budget.prefix_lines // CELL_STEPS, 1)
     language = language_for(snapshot.language, snapshot.path)
     comment = language.comment if language else ""
-    return shown_above(snapshot.above, snapshot.language, comment, chars, lines)
+    return shown_above(snapshot.above or (), snapshot.language, comment, chars, lines)
 
 
 def _lines_fit(text: str, cursor: int, budget: SliceBudget) -> bool:

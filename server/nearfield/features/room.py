@@ -34,7 +34,8 @@ def room(
         else provider.capabilities.context_tokens or USUAL_TOKENS
         for provider in router.candidates(role, workspace)
     ]
-    size = min([*(sizes or [USUAL_TOKENS]), *([most] if most else [])])
+    size = min(sizes, default=USUAL_TOKENS)
+    size = min(size, most) if most else size
     spoken = sum(tokens(f"{tool.name}{tool.description}{dict(tool.parameters)}") for tool in tools)
     return max(MIN_ROOM_TOKENS, size - spoken - min(max_tokens, size // 4))
 

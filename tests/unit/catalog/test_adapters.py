@@ -95,7 +95,7 @@ def test_two_roles_with_and_without_it_are_two_models(
 
     for name in ("CACHE", "CONFIG"):
         monkeypatch.setenv(f"NEARFIELD_{name}_DIR", str(tmp_path / name.lower()))
-    monkeypatch.setattr(client, "installed", lambda *_: True)
+    monkeypatch.setattr(client, "installed", lambda program=client.LLAMA: True)
     register(registration("base", str(base), None, {}))
     adapter = write(tmp_path / "adapter.gguf")
     register(adapted("mine", str(adapter), "base", 1.0, Catalog.load(), {}))

@@ -29,7 +29,7 @@ async def engine(
     async def start(*_command: str, **streams: Any) -> Any:
         return await start_process(sys.executable, "-c", request.param, **streams)
 
-    monkeypatch.setattr(client, "installed", lambda *_: True)
+    monkeypatch.setattr(client, "installed", lambda program=client.LLAMA: True)
     monkeypatch.setattr(asyncio, "create_subprocess_exec", start)
     monkeypatch.setattr(client, "RESTART_PAUSES", (0.0, 0.0, 0.0, 30.0))
     made = EngineClient(Settings())

@@ -130,7 +130,7 @@ def health_of(found: Mapping[str, Provider], name: str) -> str:
 @pytest.fixture
 def bare(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
     """A machine without llama-cpp-python and without a llama.cpp server."""
-    monkeypatch.setattr(client, "installed", lambda *_: False)
+    monkeypatch.setattr(client, "installed", lambda program=client.LLAMA: False)
     monkeypatch.setattr(managed, "programs", list[managed.ServerProgram])
     return monkeypatch
 
@@ -211,7 +211,7 @@ def test_our_own_llama_server_replaces_the_engine(bare: pytest.MonkeyPatch, tmp_
 def test_one_file_that_completes_and_edits_is_loaded_once(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(client, "installed", lambda *_: True)
+    monkeypatch.setattr(client, "installed", lambda program=client.LLAMA: True)
     sweep, other = tmp_path / "sweep-next-edit-0.5b.q8_0.gguf", tmp_path / "b.gguf"
     for file in (sweep, other):
         file.write_bytes(gguf_files.model())
@@ -227,7 +227,7 @@ def test_one_file_that_completes_and_edits_is_loaded_once(
 
 
 def test_without_a_model_the_status_says_how_to_get_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(client, "installed", lambda *_: True)
+    monkeypatch.setattr(client, "installed", lambda program=client.LLAMA: True)
     assert not Catalog.load().installed()
     assert "nearfield models pull" in health_of(assemble.providers(Config()), "embedded")
 
@@ -253,7 +253,7 @@ def test_a_model_that_cannot_be_read_hinders_only_the_engine(
     def unreadable(*_: object) -> None:
         raise PermissionError(13, "Permission denied", "a.gguf")
 
-    monkeypatch.setattr(client, "installed", lambda *_: True)
+    monkeypatch.setattr(client, "installed", lambda program=client.LLAMA: True)
     monkeypatch.setattr(choice, "choose", unreadable)
     found = assemble.providers(Config(providers={"good": ProviderSettings(kind="scripted")}))
     assert "Permission denied: a.gguf" in health_of(found, "embedded")
