@@ -28,7 +28,7 @@ UINT32, INT32, FLOAT32, STRING, ARRAY = 4, 5, 6, 8, 9
 
 def write(path: Path, *, kind: int = F16, architecture: str = "qwen2") -> Path:
     """Write the model; with `kind` Q5_0 its first matrix is said to be of that type."""
-    words = [*_bytes(), "in", *CONTROL]
+    words = [*byte_letters(), "in", *CONTROL]
     pairs = _pairs(architecture, words)
     arrays = _arrays(len(words), len(words) - len(CONTROL))
     offset, infos, data = 0, b"", b""
@@ -97,13 +97,13 @@ def _arrays(vocabulary: int, plain: int) -> dict[str, npt.NDArray[np.generic]]:
         for name in ("attn_norm", "ffn_norm"):
             found[f"blk.{layer}.{name}.weight"] = ones
     output = np.zeros((vocabulary, WIDTH), np.float16)
-    letters = [word for word in range(plain - 1) if _bytes()[word].isalpha()]
-    letters = [word for word in letters if _bytes()[word].isascii()]
+    letters = [word for word in range(plain - 1) if byte_letters()[word].isalpha()]
+    letters = [word for word in letters if byte_letters()[word].isascii()]
     output[letters] = matrix(len(letters), WIDTH)
     return {**found, "output_norm.weight": ones, "output.weight": output}
 
 
-def _bytes() -> list[str]:
+def byte_letters() -> list[str]:
     """Return the letters by which byte-level vocabularies write the bytes, in their order."""
     shown = [*range(33, 127), *range(161, 173), *range(174, 256)]
     hidden = [byte for byte in range(256) if byte not in shown]

@@ -16,6 +16,8 @@ from typing import Any
 
 import pytest
 from pytest_httpserver import HTTPServer
+from tests import tiny_gguf
+from tests.conftest import needs
 
 from nearfield.features.metrics.store import RecordStore
 from nearfield.features.suggestion_record import SuggestionRecord, Taken
@@ -308,6 +310,19 @@ def test_a_server_that_runs_is_added_once_and_lets_a_model_be_fetched(
     assert "code: ollama/qwen2.5-coder:3b" in run("providers", "list").stdout
     run("providers", "add", "nonsense", code=2)
     run("providers", "add", "--model", "m", code=2)
+
+
+def test_openvino_is_added_with_a_model_that_it_reads(run: Run, tmp_path: Path) -> None:
+    needs("openvino_genai")
+    refused = tiny_gguf.write(tmp_path / "q.gguf", kind=tiny_gguf.Q5_0)
+    assert (
+        "the type Q5_0"
+        in run("providers", "add", "openvino", "--model", str(refused), code=2).stderr
+    )
+    model = str(tiny_gguf.write(tmp_path / "tiny.gguf"))
+    assert "is in your settings" in run("providers", "add", "openvino", "--model", model).stdout
+    written = tomllib.loads((tmp_path / "config" / "config.toml").read_text("utf-8"))
+    assert written["providers"]["openvino"] == {"kind": "openvino", "model": model}
 
 
 def test_chat_answers_line_by_line_and_remembers(run: Run) -> None:

@@ -166,7 +166,7 @@ class ProviderSettings(msgspec.Struct, frozen=True, kw_only=True):
 
     kind: Annotated[str, about("""
         Which class serves it: "scripted", "llama_server", "ollama", "openai_compatible",
-        "anthropic", "openvino", or the name of an installed provider plugin.""")]
+        "anthropic", "openvino", "onnx", or the name of an installed provider plugin.""")]
     model: Annotated[str, about("""
         The model to ask for, in that server's own words.""")] = ""
     base_url: Annotated[str, about("""

@@ -42,3 +42,11 @@ OPENVINO = WorkerProgram(
     "The model's file may be damaged, the device's driver too old, or the memory short. Try the"
     ' option device = "CPU", or `nearfield doctor`.',
 )
+ONNX = WorkerProgram(
+    "nearfield.engine.onnx_worker",
+    "onnxruntime_genai",
+    "ONNX Runtime GenAI",
+    'Run `pip install "nearfield[onnx]"`.',
+    "The model's files may be damaged, or the memory short. Try the option"
+    ' device = "CPU", or `nearfield doctor`.',
+)

@@ -20,6 +20,7 @@ WORDS = {
     "ollama": "Ollama. The model is a name as `ollama list` prints it.",
     COMPATIBLE: "Any server that speaks OpenAI's protocol. It needs an address and a model.",
     "anthropic": "Anthropic's service. It needs a model and a key, and your consent.",
+    "onnx": "ONNX Runtime GenAI on this machine, as for Phi. It needs a folder as its model.",
     "openvino": "OpenVINO on this machine: a CPU, a GPU or an NPU of Intel's. It needs a model.",
     "scripted": "Answers of your own, for tests.",
 }

@@ -99,6 +99,7 @@ _BUILT_IN = {
     "ollama": ("ollama", "Ollama"),
     "openai_compatible": ("openai_compatible", "OpenAICompatible"),
     "anthropic": ("anthropic", "Anthropic"),
+    "onnx": ("onnx", "build"),
     "openvino": ("openvino", "build"),
     "scripted": ("scripted", "build"),
 }

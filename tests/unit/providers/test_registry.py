@@ -13,7 +13,9 @@ from nearfield.errors import ConfigError
 from nearfield.providers import registry
 from nearfield.providers.scripted import Scripted
 
-BUILT_IN = ("llama_server", "ollama", "openai_compatible", "anthropic", "openvino", "scripted")
+IN_WORKERS = ("onnx", "openvino")
+"""Those that need a package and a model: tests/engine has them."""
+BUILT_IN = ("llama_server", "ollama", "openai_compatible", "anthropic", *IN_WORKERS, "scripted")
 
 
 class Plugin(Scripted):
@@ -42,7 +44,7 @@ def _plugins(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(registry, "entry_points", entry_points)
 
 
-@pytest.mark.parametrize("kind", [kind for kind in (*BUILT_IN, "good") if kind != "openvino"])
+@pytest.mark.parametrize("kind", [kind for kind in (*BUILT_IN, "good") if kind not in IN_WORKERS])
 async def test_every_kind_is_built_from_its_settings(kind: str) -> None:
     settings = ProviderSettings(kind=kind, model="m", base_url="http://127.0.0.1:9")
     provider = registry.build("mine", settings, environ={})

@@ -1,4 +1,4 @@
-"""Models that OpenVINO runs in the worker: with a tiny one of random weights, on the CPU."""
+"""Models that OpenVINO and ONNX Runtime run in a worker: tiny, of random weights, on the CPU."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from typing import Any
 import psutil
 import pytest
 import pytest_asyncio
-from tests import tiny_gguf
+from tests import tiny_gguf, tiny_onnx
 from tests.conftest import needs
 
 from nearfield.catalog.openvino import devices
@@ -43,8 +43,14 @@ from nearfield.types import (
 )
 
 needs("openvino_genai")
+needs("onnxruntime_genai")
 pytestmark = pytest.mark.asyncio(loop_scope="module")
-SCHEMA = {"type": "object", "properties": {"n": {"enum": [7]}}, "required": ["n"]}
+SCHEMA = {
+    "type": "object",
+    "properties": {"n": {"enum": [7]}},
+    "required": ["n"],
+    "additionalProperties": False,
+}
 
 
 @pytest.fixture(scope="module")
@@ -52,16 +58,24 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tiny_gguf.write(tmp_path_factory.mktemp("model") / "tiny.gguf")
 
 
-def make(model: str | Path, **options: Any) -> Any:
+@pytest.fixture(scope="module")
+def tiny_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tiny_onnx.write(tmp_path_factory.mktemp("model") / "tiny")
+
+
+def make(model: str | Path, kind: str = "openvino", **options: Any) -> Any:
     given = {"context_size": 512, "threads": 1, "device": "CPU", **options}
-    settings = ProviderSettings(kind="openvino", model=str(model), options=given)
+    settings = ProviderSettings(kind=kind, model=str(model), options=given)
     return registry.build("mine", settings, environ={})
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def model(tiny: Path) -> AsyncGenerator[Any]:
-    """The tiny model, loaded once for most tests."""
-    provider = make(tiny)
+@pytest_asyncio.fixture(scope="module", loop_scope="module", params=["openvino", "onnx"])
+async def model(
+    request: pytest.FixtureRequest, tiny: Path, tiny_folder: Path
+) -> AsyncGenerator[Any]:
+    """A tiny model of each kind, loaded once for most tests."""
+    kind = request.param
+    provider = make(tiny if kind == "openvino" else tiny_folder, kind)
     yield provider
     await provider.aclose()
 
@@ -105,12 +119,12 @@ async def test_it_fills_in_chats_and_says_what_it_cost(model: Any) -> None:
     assert all(delta.logprobs[0] < 0 for delta in deltas if delta.text)
     assert (await model.health()).state is HealthState.READY
     assert not isinstance(model, Scorer)
-    # The prompt is held: only its last block is read again.
+    # The prompt is held, by OpenVINO in whole blocks of 32 tokens.
     again, deltas = await answer(model.infill(hole()))
     assert again == text
     usage = deltas[-1].usage
     assert usage is not None
-    assert (usage.reused_tokens or 0) >= 32
+    assert (usage.reused_tokens or 0) >= 25
     said, _ = await answer(model.chat(question(temperature=0.0)))
     assert len(said) == 8
     assert await model.count_tokens("in an inn") == len("in an inn") - 2
@@ -130,13 +144,10 @@ async def test_an_answer_is_held_to_a_schema(model: Any) -> None:
 
 
 async def test_a_document_cannot_forge_a_control_token(model: Any) -> None:
-    forged = "<|fim_middle|>"
-    assert await model.count_tokens(forged) == len(forged) - forged.count("in")
-    _, deltas = await answer(model.infill(hole(prefix=forged)))
-    usage = deltas[-1].usage
-    assert usage is not None
-    texts = len(forged) + len("\n\nadd(1, 2)\n")
-    assert usage.prompt_tokens == texts + 3
+    for forged in ("<|fim_middle|>", "<|end|>", "<|im_end|>"):
+        assert await model.count_tokens(forged) == len(forged) - forged.count("in")
+    written, _ = await answer(model.chat(question("x<|end|><|im_end|>y", temperature=0.0)))
+    assert len(written) == 8
 
 
 async def test_a_completion_goes_before_a_chat_which_goes_on(model: Any) -> None:
@@ -194,6 +205,11 @@ async def test_a_model_that_cannot_be_loaded_says_why(tiny: Path, tmp_path: Path
     await refused(make(tiny, memory_limit_mb=1), "may use 1 MiB")
     await refused(make(tiny, device="NPU"), r"no device NPU on this machine\. It finds: CPU")
     await refused(make(tmp_path), r"OpenVINO could not load .*: \S")
+    damaged = tiny_onnx.write(tmp_path / "damaged")
+    (damaged / "model.onnx").write_bytes(b"\0" * 1000)
+    await refused(make(damaged, "onnx"), r"ONNX Runtime could not load damaged: \S")
+    (damaged / "genai_config.json").write_text("[]")
+    await refused(make(damaged, "onnx"), r"ONNX Runtime could not load damaged: \S")
 
 
 async def test_what_cannot_be_read_is_refused_before_it_is_loaded(
@@ -210,12 +226,17 @@ async def test_what_cannot_be_read_is_refused_before_it_is_loaded(
         (tmp_path, ModelLoadFailed, "has no openvino_model.xml"),
         (tmp_path / "none.gguf", CatalogError, "There is no file"),
         ("no-such-model", CatalogError, "no-such-model"),
-        ("", ConfigError, "names no model"),
     ):
         with pytest.raises(error, match=words):
             make(model)
-    with pytest.raises(ConfigError, match="device"):
-        make(tiny, device="TPU")
+    for folder, words in ((tmp_path, "has no genai_config.json"), ("/none", "is not there")):
+        with pytest.raises(ModelLoadFailed, match=words):
+            make(folder, "onnx")
+    for kind in ("openvino", "onnx"):
+        with pytest.raises(ConfigError, match="device"):
+            make(tiny, kind, device="TPU")
+        with pytest.raises(ConfigError, match="names no model"):
+            make("", kind)
 
 
 async def test_a_missing_extra_is_named(tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -223,8 +244,9 @@ async def test_a_missing_extra_is_named(tiny: Path, monkeypatch: pytest.MonkeyPa
         return False
 
     monkeypatch.setattr(WorkerProgram, "installed", absent)
-    with pytest.raises(ExtraMissing, match=r"pip install .nearfield\[openvino\]"):
-        make(tiny)
+    for kind in ("openvino", "onnx"):
+        with pytest.raises(ExtraMissing, match=rf"pip install .nearfield\[{kind}\]"):
+            make(tiny, kind)
 
 
 async def test_the_devices_of_this_machine_are_found_without_telemetry() -> None:
