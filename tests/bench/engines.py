@@ -1,11 +1,11 @@
-"""The compiled engine against the prebuilt one: the same model, threads and documents, in turns.
+"""The compiled engine against another one: the same model, threads and documents, in turns.
 
-    python tests/bench/engines.py [--rounds N] [--model NAME] [--json]
+    python tests/bench/engines.py [prebuilt|openvino] [--rounds N] [--model NAME] [--json]
 
 Both are asked through their providers, as the router asks them. Each round has a document of its
 own that neither has seen: reading and writing it, then a key typed into it, from the request to the
 last token. Reported are the medians, and the median of the rounds' ratios, which other load on the
-machine hits less.
+machine hits less. The memory is that of the process with the model, resident after the last round.
 """
 
 from __future__ import annotations
@@ -17,6 +17,8 @@ import statistics
 import time
 from dataclasses import dataclass
 from pathlib import Path
+
+import psutil
 
 from nearfield.catalog.models import Catalog
 from nearfield.config.schema import Engine as EngineSettings
@@ -84,13 +86,21 @@ def _rate(tokens: int | None, ms: float | None) -> float:
     return tokens * 1000 / ms
 
 
-async def run(path: Path, rounds: int) -> dict[str, dict[str, float]]:
+OTHERS = {
+    "prebuilt": ("llama_server", {"managed": True, "engine": "xllamacpp"}),
+    "openvino": ("openvino", {"device": "CPU"}),
+}
+WORKERS = {"compiled": "engine.worker", "prebuilt": "xllama_worker", "openvino": "openvino_worker"}
+"""A part of the command of each engine's process."""
+
+
+async def run(path: Path, rounds: int, other: str = "prebuilt") -> dict[str, dict[str, float]]:
     """Measure both in turns."""
-    options = {"managed": True, "engine": "xllamacpp"}
-    settings = ProviderSettings(kind="llama_server", model=str(path), options=options)
+    kind, options = OTHERS[other]
+    settings = ProviderSettings(kind=kind, model=str(path), options=options)
     engines: dict[str, Provider] = {
         "compiled": Embedded(EngineClient(EngineSettings()), model=path.stem, path=path),
-        "prebuilt": build("prebuilt", settings),
+        other: build(other, settings),
     }
     found: dict[str, list[Measured]] = {name: [] for name in engines}
     try:
@@ -100,15 +110,24 @@ async def run(path: Path, rounds: int) -> dict[str, dict[str, float]]:
             names = list(engines) if number % 2 else list(reversed(engines))
             for name in names:
                 found[name].append(await measure(engines[name], number))
+        memory = {name: resident_mib(WORKERS[name]) for name in engines}
     finally:
         for provider in engines.values():
             await provider.aclose()
-    return {what: _compared(found, what) for what in ("read", "written", "key_ms")}
+    figures = {what: _compared(found, what) for what in ("read", "written", "key_ms")}
+    return {**figures, "memory_mib": memory}
+
+
+def resident_mib(command: str) -> float:
+    """Return the memory of our children that run `command`."""
+    children = psutil.Process().children(recursive=True)
+    ours = [one for one in children if any(command in part for part in one.cmdline())]
+    return sum(one.memory_info().rss for one in ours) >> 20
 
 
 def _compared(found: dict[str, list[Measured]], what: str) -> dict[str, float]:
     values = {name: [getattr(one, what) for one in rounds] for name, rounds in found.items()}
-    ratios = [a / b for a, b in zip(values["compiled"], values["prebuilt"], strict=True)]
+    ratios = [a / b for a, b in zip(*values.values(), strict=True)]
     return {
         **{name: round(statistics.median(every), 1) for name, every in values.items()},
         "ratio": round(statistics.median(ratios), 2),
@@ -120,6 +139,7 @@ def _compared(found: dict[str, list[Measured]], what: str) -> dict[str, float]:
 def main() -> None:
     """Run and print."""
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("other", nargs="?", choices=tuple(OTHERS), default="prebuilt")
     parser.add_argument("--rounds", type=int, default=8)
     parser.add_argument("--model", default="")
     parser.add_argument("--json", action="store_true")
@@ -128,7 +148,7 @@ def main() -> None:
     path = catalog.local_path(options.model or catalog.default)
     if path is None:
         raise SystemExit(f"needs the model {options.model or catalog.default}")
-    result = asyncio.run(run(path, options.rounds))
+    result = asyncio.run(run(path, options.rounds, options.other))
     if options.json:
         print(json.dumps(result))
         return
