@@ -291,7 +291,7 @@ class InfillRequest:
 
     `variants`, best first, are for a provider that knows its KV cache. It takes one of them in
     place of the request's own prompt, and `Usage.variant` says which. They never leave this
-    machine.
+    machine. Requests of different `owner`s, as a team's server has them, share no evaluated state.
     """
 
     document: str
@@ -313,6 +313,7 @@ class InfillRequest:
     patient: bool = False
     avoid: tuple[str, ...] = ()
     variants: tuple[PromptVariant, ...] = ()
+    owner: str = ""
 
     def with_variant(self, variant: PromptVariant) -> InfillRequest:
         """Return the request with `variant` as its only prompt."""
@@ -426,7 +427,8 @@ class ChatRequest:
     """A conversation to continue. With `schema`, a JSON schema, the answer is JSON that conforms to
     it. `temperature` None means the provider's: the user's setting, or `CHAT_TEMPERATURE`. `copied`
     is what the answer repeats except for its changes, "" where that is not known. A reasoning model
-    may think for `thinking` tokens before it answers; with 0 it is told not to."""
+    may think for `thinking` tokens before it answers; with 0 it is told not to. `owner` is that of
+    `InfillRequest`."""
 
     messages: tuple[Message, ...]
     tools: tuple[Tool, ...] = ()
@@ -439,6 +441,7 @@ class ChatRequest:
     session: str = ""
     copied: str = ""
     thinking: int = 0
+    owner: str = ""
 
     @classmethod
     def of_edit(cls, request: EditRequest) -> ChatRequest:

@@ -118,6 +118,21 @@ class Restore(msgspec.Struct, tag="restore", frozen=True):
     path: str
 
 
+OWNER_END = "\0"
+"""Ends the owner's part of a document's name."""
+
+
+def document_of(owner: str, document: str) -> str:
+    """Return the name of a document that shares evaluated tokens with the same owner's alone."""
+    return f"{owner}{OWNER_END}{document}" if owner else document
+
+
+def owner_of(document: str) -> str:
+    """Return the owner in a document's name, "" for none."""
+    owner, found, _ = document.partition(OWNER_END)
+    return owner if found else ""
+
+
 Command = LoadModel | Generate | Cancel | Tokenize | Save | Restore
 
 

@@ -55,12 +55,17 @@ def tokenize(model: Model, variant: Variant, index: int) -> TokenizedPrompt:
 
 
 def choose_prompt(
-    model: Model, variants: list[Variant], lane: Lane, rates: Rates, budget_ms: float
+    model: Model,
+    variants: list[Variant],
+    lane: Lane,
+    rates: Rates,
+    budget_ms: float,
+    document: str = "",
 ) -> TokenizedPrompt:
     """Return the variant to evaluate in `lane`; see `prompts.choose`."""
 
     def unknown(tokens: list[int]) -> int:
-        return len(tokens) - max(lane.table.shared(s, tokens) for s in lane.table.all)
+        return len(tokens) - max(lane.table.shared(s, tokens, document) for s in lane.table.all)
 
     return choose(variants, partial(tokenize, model), unknown, rates, budget_ms)
 

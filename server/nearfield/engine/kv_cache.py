@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
+from nearfield.engine.frames import owner_of
+
 Tokens = npt.NDArray[np.int32]
 
 WORTH_KEEPING = 32
@@ -61,8 +63,11 @@ class SequenceTable:
         self._has_tails = has_tails
         self._clock = 0
 
-    def shared(self, sequence: Sequence, prompt: SequenceOf[int]) -> int:
-        """Return how many tokens of `prompt` need not be evaluated if it continues `sequence`."""
+    def shared(self, sequence: Sequence, prompt: SequenceOf[int], document: str) -> int:
+        """Return how many tokens of `prompt` need not be evaluated if it continues `sequence`: none
+        where that is another owner's, who could be told by the time that it was evaluated."""
+        if owner_of(sequence.document) != owner_of(document):
+            return 0
         held = common_prefix(sequence.tokens, prompt)
         if self._has_tails or held == len(sequence.tokens) < len(prompt):
             return held
@@ -80,7 +85,7 @@ class SequenceTable:
         if not free:
             return None
         best, shared = max(
-            ((s, self.shared(s, prompt)) for s in free),
+            ((s, self.shared(s, prompt, document)) for s in free),
             key=lambda pair: (pair[1], pair[0].document == document, pair[0].used_at),
         )
         swallowed = best.job is None and shared == len(best.tokens)
@@ -89,7 +94,7 @@ class SequenceTable:
         # Nothing worth continuing: take an unused sequence before a job's, an empty one before one
         # with part of a prompt, that before one with a whole prompt, else the least recently used.
         oldest = min(free, key=lambda s: (s.job is not None, _worth(s), s.used_at))
-        return oldest, self.shared(oldest, prompt)
+        return oldest, self.shared(oldest, prompt, document)
 
     def spare(self, document: str, but: Sequence | None = None) -> Sequence | None:
         """Return a sequence other than `but` to overwrite for `document`: one without a whole

@@ -147,7 +147,9 @@ class Scheduler:
     def _begin(self, job: Job) -> None:
         variants = self._variants(job.spec)
         budget_ms = job.spec.prefill_budget_ms
-        prompt = choose_prompt(self._model, variants, job.lane, self._rates, budget_ms)
+        prompt = choose_prompt(
+            self._model, variants, job.lane, self._rates, budget_ms, job.spec.document
+        )
         weaker = frozenset(
             other.spec.id
             for other in self._jobs.values()

@@ -37,11 +37,13 @@ CHECK_SECONDS = 30.0
 
 @dataclass(slots=True)
 class Activity:
-    """`pause`: the user wants no model to be asked. `is_on_battery`: the machine is unplugged."""
+    """`pause`: the user wants no model to be asked. `is_on_battery`: the machine is unplugged.
+    `has_one_user`: else a team shares it, and nothing is prepared."""
 
     configs: FolderConfigs
     pause: UserPause = field(default_factory=UserPause)
     is_on_battery: bool = False
+    has_one_user: bool = True
 
     @property
     def is_paused(self) -> bool:
@@ -50,6 +52,8 @@ class Activity:
 
     def allows_idle_work(self, folder: str | None = None) -> bool:
         """Return whether idle work may run: in `folder`, or anywhere."""
+        if not self.has_one_user:
+            return False
         saves = self.is_on_battery and self.configs.of(folder).engine.on_battery == "save"
         return not (self.is_paused or saves)
 

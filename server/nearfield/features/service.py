@@ -9,7 +9,7 @@ exists before any model. One event loop.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 from nearfield.config.folders import FolderConfigs
 from nearfield.config.paths import data_dir
@@ -81,14 +81,22 @@ class Service:
 
     `traces` has one entry a question. `providers` given here are used as they are, and stay the
     caller's to close; without them those of the settings are built at `start` and when they change.
+    Where a team shares it (`has_one_user` is false) nothing is done in advance, and `own_servers`
+    name the providers on the team's network, which count as this machine.
     A feature that is handed out has read every change.
     """
 
     def __init__(
-        self, config: Config | FolderConfigs, providers: Mapping[str, Provider] | None = None
+        self,
+        config: Config | FolderConfigs,
+        providers: Mapping[str, Provider] | None = None,
+        *,
+        has_one_user: bool = True,
+        own_servers: Collection[str] = (),
     ) -> None:
         self.configs = FolderConfigs.over(config)
-        self.activity = Activity(self.configs)
+        self.activity = Activity(self.configs, has_one_user=has_one_user)
+        self._own_servers = own_servers
         self.traces = TraceLog()
         self.offers = Offers()
         self.tool_servers = ToolServers()
@@ -427,7 +435,12 @@ class Service:
         """Apply the current settings and providers to every feature."""
         old, self.router = (
             self.router,
-            Router(self.configs, self._providers.named, pause=self.activity.pause),
+            Router(
+                self.configs,
+                self._providers.named,
+                pause=self.activity.pause,
+                own_servers=self._own_servers,
+            ),
         )
         self.features.configure(self.configs, self.router)
         if old is not None:

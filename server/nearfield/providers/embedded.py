@@ -30,6 +30,7 @@ from nearfield.engine.frames import (
     Scored,
     Tokens,
     Variant,
+    document_of,
 )
 from nearfield.engine.memory import expected
 from nearfield.errors import EngineDied, NotReady, Unsupported
@@ -214,7 +215,7 @@ class WorkerProvider:
             id=0,
             lane="infill",
             priority=request.priority,
-            document=request.document,
+            document=document_of(request.owner, request.document),
             variants=[variant for _, variant in variants],
             max_tokens=request.max_tokens,
             stop=list(request.stop),
@@ -289,7 +290,7 @@ class WorkerProvider:
             id=0,
             lane=lane,
             priority=request.priority,
-            document=request.session,
+            document=document_of(request.owner, request.session),
             variants=[_written(template, request)] if template else [],
             chat="" if template else _conversation(request, native_tools=info.tools),
             max_tokens=request.max_tokens,

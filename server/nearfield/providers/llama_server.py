@@ -179,7 +179,7 @@ class LlamaServer(HttpProvider):
             path, body = "/completion", await self._tokens(fim.render(self._template, request))
             cut = Cut.of(request, self._template.end if self._template else ())
         most = 0 if request.prefill_only else request.max_tokens
-        body |= _sampling(most, request.temperature, cut)
+        body |= _sampling(most, request.temperature, cut, request.owner)
         pieces = self._pieces(path, body, request.deadline)
         async with aclosing(answer(pieces, request, cut, self.model, self._speed)) as stream:
             async for delta in stream:
@@ -202,7 +202,7 @@ class LlamaServer(HttpProvider):
     async def chat(self, request: ChatRequest) -> AsyncGenerator[Delta]:
         """See `Provider`."""
         body = openai_chat.body(request, self.model, self._options.chat_temperature)
-        body["cache_prompt"] = True
+        body["cache_prompt"] = not request.owner
         if not request.tools:
             # The server refuses a stream with both.
             body |= {"logprobs": True, "top_logprobs": 1}
@@ -286,12 +286,14 @@ def _infill(request: InfillRequest) -> dict[str, Any]:
     }
 
 
-def _sampling(max_tokens: int, temperature: float, cut: Cut) -> dict[str, Any]:
+def _sampling(max_tokens: int, temperature: float, cut: Cut, owner: str = "") -> dict[str, Any]:
+    """Return the fields of sampling. The server finds by the text alone what it has evaluated, so
+    an owner's requests reuse nothing."""
     return {
         "n_predict": max_tokens,
         "temperature": temperature,
         "stop": server_stops(cut),
         "stream": True,
-        "cache_prompt": True,
+        "cache_prompt": not owner,
         "n_probs": 1,
     }

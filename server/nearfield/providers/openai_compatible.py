@@ -233,10 +233,12 @@ class OpenAICompatible(HttpProvider):
     def _stream(
         self,
         path: str,
-        body: object,
+        body: dict[str, Any],
         request: InfillRequest | EditRequest | ChatRequest,
         cut: Cut,
     ) -> AsyncGenerator[Delta]:
+        if self._preset.salts and not isinstance(request, EditRequest) and request.owner:
+            body = {**body, "cache_salt": request.owner}
         pieces = openai_chat.stream(self._http, path, body, self.model, request.deadline)
         return answer(pieces, request, cut, self.model, self._speed)
 

@@ -20,7 +20,8 @@ class Preset:
     in the model family's own control tokens. Paths may hold `{model}` (Azure's deployment).
     `thinking_off` says how a reasoning model is kept from thinking: by a variable of its chat
     template, or by OpenAI's `reasoning_effort`. `passes_on` marks servers that usually pass
-    requests on, so that their loopback address does not count as local.
+    requests on, so that their loopback address does not count as local. `salts` marks servers that
+    keep what they have evaluated apart by a request's `cache_salt`.
     """
 
     name: str
@@ -37,6 +38,7 @@ class Preset:
     stream_usage: bool = True
     logprobs: bool = False
     passes_on: bool = False
+    salts: bool = False
     thinking_off: Literal["", "template", "effort"] = ""
 
 
@@ -49,9 +51,12 @@ _PRESETS = (
         "http://127.0.0.1:8000/v1",
         ("VLLM_API_KEY",),
         logprobs=True,
+        salts=True,
         thinking_off="template",
     ),
-    Preset("sglang", "http://127.0.0.1:30000/v1", logprobs=True, thinking_off="template"),
+    Preset(
+        "sglang", "http://127.0.0.1:30000/v1", logprobs=True, salts=True, thinking_off="template"
+    ),
     # A gateway to other services, mostly clouds.
     Preset(
         "litellm",

@@ -191,7 +191,8 @@ class Scripted:
             answer = msgspec.structs.replace(answer, text="")
         text = _cut(answer.text, request)
         prompt = tokens(request.prefix) + tokens(request.suffix)
-        async with aclosing(self._play(request, request.document, prompt, answer, text)) as stream:
+        key = request.owner + request.document
+        async with aclosing(self._play(request, key, prompt, answer, text)) as stream:
             async for delta in stream:
                 yield delta
 
@@ -210,7 +211,9 @@ class Scripted:
         answer = self._after(request, said[-1] if said else "")
         prompt = [token for m in request.messages for token in tokens(m.content)]
         text = answer.text
-        async with aclosing(self._play(request, request.session, prompt, answer, text)) as stream:
+        async with aclosing(
+            self._play(request, request.owner + request.session, prompt, answer, text)
+        ) as stream:
             async for delta in stream:
                 yield delta
 

@@ -52,6 +52,12 @@ class Work:
         return f"{self.model}: {self.phase}{share or ','} {passed}"
 
 
+Meter = Callable[[str, int, int], None]
+"""Takes what one answer cost: the model, and the tokens that it read and wrote."""
+
+METER: ContextVar[Meter | None] = ContextVar("meter of a person's use", default=None)
+"""What counts the tokens of a request, also of one whose client has hung up; None for no count."""
+
 Report = Callable[[Work], None]
 
 REPORT: ContextVar[Report | None] = ContextVar("report of a model's work", default=None)

@@ -5,9 +5,10 @@ Figures are of this process alone and are forgotten with it. One event loop.
 
 from __future__ import annotations
 
+import hashlib
 import time
 from collections import defaultdict, deque
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -16,6 +17,9 @@ from nearfield.types import Priority
 SLOW_SECONDS = 10.0
 """A provider is slow when its last two answers began later than this. Two, as a model that had to
 be loaded is late once."""
+UNLIKE_REQUESTS = 4
+"""Servers of one model whose requests under way differ by less are equally good for a team: its
+people stay at the one that has read their code."""
 REMEMBERED_SECONDS = 300.0
 """A figure older than this says nothing about now."""
 
@@ -76,3 +80,17 @@ class ProviderLoad:
     def ordered(self, names: Sequence[str], priority: Priority) -> list[str]:
         """Return `names` with those last that would keep the request waiting."""
         return sorted(names, key=lambda name: bool(self.why_not(name, priority)))
+
+    def spread(self, names: Sequence[str], models: Mapping[str, str], owner: str) -> list[str]:
+        """Return `names` with those of the same model in the order in which `owner` should ask
+        them: the less busy first, and among equals always in the same order."""
+
+        def rank(name: str) -> tuple[int, bytes]:
+            chosen = hashlib.sha256(f"{owner} {name}".encode()).digest()
+            return len(self._running[name]) // UNLIKE_REQUESTS, chosen
+
+        alike: dict[str, list[str]] = defaultdict(list)
+        for name in names:
+            alike[models[name]].append(name)
+        ranked = {model: iter(sorted(group, key=rank)) for model, group in alike.items()}
+        return [next(ranked[models[name]]) for name in names]

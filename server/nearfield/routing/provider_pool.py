@@ -11,7 +11,7 @@ import logging
 import time
 import uuid
 from collections import Counter
-from collections.abc import Coroutine, Mapping, Sequence
+from collections.abc import Collection, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import PurePath
@@ -95,7 +95,9 @@ class ProviderPool:
         providers: Mapping[str, Provider],
         store: Store,
         pause: UserPause,
+        own_servers: Collection[str] = (),
     ) -> None:
+        self._own_servers = frozenset(own_servers)
         self.configs = configs
         self.config = config = configs.user
         self.store = store
@@ -220,6 +222,9 @@ class ProviderPool:
             local = (name for name in names if name in self.local)
             free = iter(self.loads.ordered(tuple(local), priority))
             names = [next(free) if name in self.local else name for name in names]
+        if context.owner:
+            models = {name: self.providers[name].model for name in names}
+            names = self.loads.spread(names, models, context.owner)
         said: dict[str, CloudStanding] = {}
         clouds = [name for name in names if name not in self.local]
         routing = self._routing.get(context.workspace, self.config.routing)
@@ -345,6 +350,8 @@ class ProviderPool:
             return provider
         settings = self.settings(name)
         address = settings.base_url if settings else ""
+        if name.partition("/")[0] in self._own_servers:
+            return provider
         if provider.capabilities.local and (not address or is_loopback(address)):
             return provider
         return Egress(provider, remote(name, provider.model, settings), self.guard)

@@ -7,6 +7,7 @@ context its origin and permitted recipients.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import StrEnum
@@ -74,6 +75,11 @@ AskUser = Callable[[Offer], Awaitable[Consent | None]]
 """Puts an offer to the user; None when there was no answer."""
 
 
+OWNER: ContextVar[str] = ContextVar("owner of a request", default="")
+"""The key of the person whose request is being answered, on a server that a team shares; "" on
+one's own machine."""
+
+
 @dataclass(frozen=True, slots=True)
 class RequestContext:
     """Facts about a request besides its text.
@@ -84,7 +90,7 @@ class RequestContext:
     counts the problems that a fix is about. `complex` overrides the estimate. `document` is the
     whole text that the request is about, "" if there is none. It is not sent, but a control token
     in it counts as text in the answer too. `only` names the provider that alone may answer, as a
-    trial decides, "" for none.
+    trial decides, "" for none. What is evaluated or kept for an `owner` serves no other one.
     """
 
     task: Task = Task.CHAT
@@ -97,3 +103,4 @@ class RequestContext:
     complex: bool | None = None
     document: str = field(default="", repr=False)
     only: str = ""
+    owner: str = field(default_factory=OWNER.get)

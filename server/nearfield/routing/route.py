@@ -30,9 +30,10 @@ from nearfield.errors import (
 )
 from nearfield.providers.base import Provider
 from nearfield.providers.estimate import CHARS_PER_TOKEN
-from nearfield.routing.activity import REPORT, Watch, watched
+from nearfield.routing.activity import METER, REPORT, Watch, watched
 from nearfield.routing.egress import Egress
 from nearfield.routing.load import CountedRequest
+from nearfield.routing.money import estimate_tokens
 from nearfield.routing.plain_text import PlainText, literal_in
 from nearfield.routing.plan import (
     Step,
@@ -118,6 +119,8 @@ class Route:
         self._by_rules = by_rules and not context.only
         self._role = role
         self._request = request
+        if context.owner and not isinstance(request, EditRequest):
+            self._request = replace(request, owner=context.owner)
         self._complex = complex_task
         self._items = self._run()
         self._shown = ""
@@ -125,7 +128,7 @@ class Route:
         names = [context.only] if context.only else pool.named(role)
         self._names: Sequence[str] = names
         self.provider: Provider | None = pool.providers[names[0]] if names else None
-        self._unanswered = Unanswered(pool, request, context)
+        self._unanswered = Unanswered(pool, self._request, context)
         self.failures, self.offers = self._unanswered.failures, self._unanswered.offers
         self.asked: set[str] = set()
         self._texts: dict[str, PlainText] = {}
@@ -341,7 +344,7 @@ class Route:
         if breaker.has_failed:
             breaker.begin(time.monotonic())
         self.asked.add(name)
-        spoke, characters, tokens, usage = False, 0, 0, None
+        spoke, has_failed, characters, tokens, usage = False, False, 0, 0, None
         try:
             watching: AbstractAsyncContextManager[Watch | None] = nullcontext()
             if REPORT.get() is not None:
@@ -349,7 +352,7 @@ class Route:
                 watching = watched(self._pool.providers[name], is_local=is_local)
             spoken = self._spoken(name, self._request)
             counted: AbstractContextManager[CountedRequest | None] = nullcontext()
-            if isinstance(self._request, ChatRequest):
+            if isinstance(self._request, ChatRequest) or self._context.owner:
                 counted = self._pool.loads.answering(name, self._request.priority)
             with counted as answering:
                 async with watching as watch, aclosing(spoken) as stream:
@@ -371,13 +374,15 @@ class Route:
                         yield delta
         except (ProviderError, EngineError) as error:
             breaker.fail(error, time.monotonic())
-            spoke = False
+            spoke, has_failed = False, True
             raise
         except asyncio.CancelledError:
             # Too slow, or no longer wanted: that it had begun to speak proves nothing.
             spoke = False
             raise
         finally:
+            if not has_failed:
+                self._metered(name, usage, tokens, characters)
             if spoke:
                 if breaker.has_failed:
                     breaker.succeed()
@@ -385,6 +390,20 @@ class Route:
                     self._pool.count(name, self._context, usage, tokens, characters)
             else:
                 breaker.abandon()
+
+    def _metered(self, name: str, usage: Usage | None, tokens: int, characters: int) -> None:
+        """Tell the meter what the answer cost, also one whose client has hung up; estimated
+        where the provider has not said it yet."""
+        meter, request = METER.get(), self._request
+        if meter is None or _is_prefill(request):
+            return
+        read = usage.prompt_tokens if usage else None
+        written = usage.generated_tokens if usage else None
+        if written is None:
+            written = tokens or estimate_tokens(characters)
+        if read is None:
+            read = estimate_tokens(_characters(request))
+        meter(self._pool.providers[name].model, read, written)
 
     async def _spoken(
         self, name: str, request: InfillRequest | EditRequest | ChatRequest
@@ -487,6 +506,15 @@ def _stream(
     if isinstance(request, InfillRequest):
         return provider.infill(request)
     return provider.edit(request) if isinstance(request, EditRequest) else provider.chat(request)
+
+
+def _characters(request: InfillRequest | EditRequest | ChatRequest) -> int:
+    """Return about how many characters a model reads of a request."""
+    if isinstance(request, ChatRequest):
+        return sum(len(one.content) for one in request.messages)
+    if isinstance(request, EditRequest):
+        return len(request.text)
+    return len(request.prefix) + len(request.suffix) + sum(len(s.text) for s in request.snippets)
 
 
 def _is_prefill(request: InfillRequest | EditRequest | ChatRequest) -> bool:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 
@@ -78,7 +78,7 @@ def built(router: Router | None) -> Router:
 
 class Router:
     """See the module. `providers` are by the user's names for them; while `pause` is on, none is
-    asked."""
+    asked. `own_servers` count as this machine: those of a team, on its own network."""
 
     def __init__(
         self,
@@ -86,11 +86,14 @@ class Router:
         providers: Mapping[str, Provider],
         store: Store | None = None,
         pause: UserPause | None = None,
+        own_servers: Collection[str] = (),
     ) -> None:
         self._configs = FolderConfigs.over(config)
         self._config = self._configs.user
         self._roles = {task: usual_role(self._config, task) for task in Task}
-        self._pool = ProviderPool(self._configs, providers, store or Store(), pause or UserPause())
+        self._pool = ProviderPool(
+            self._configs, providers, store or Store(), pause or UserPause(), own_servers
+        )
 
     @property
     def guard(self) -> Guard:

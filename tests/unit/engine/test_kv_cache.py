@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from nearfield.engine.frames import document_of, owner_of
 from nearfield.engine.kv_cache import WORTH_KEEPING, SequenceTable, common_prefix
 
 TOKENS = st.lists(st.integers(0, 3), max_size=40)
@@ -32,6 +33,20 @@ def filled(*contents: list[int]) -> SequenceTable:
 
 
 LONG = list(range(100))
+
+
+def test_what_was_evaluated_for_one_owner_serves_no_other() -> None:
+    table = SequenceTable(2)
+    mine, others = document_of("ada", "doc"), document_of("bob", "doc")
+    assert [owner_of(one) for one in (mine, others, "doc")] == ["ada", "bob", ""]
+    table.take(table.all[0], 1, mine, 0)
+    table.all[0].tokens.extend(LONG)
+    table.release(1)
+    for document, shared in ((mine, 100), (others, 0), ("doc", 0)):
+        assert table.shared(table.all[0], [*LONG, 7], document) == shared
+        chosen = table.choose([*LONG, 7], document)
+        assert chosen is not None
+        assert chosen[1] == shared
 
 
 @pytest.mark.parametrize(

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import ExitStack
 from typing import Any
 
 import pytest
 from tests.unit.routing.conftest import Make, scripted
 
 from nearfield.routing import load as load_module
-from nearfield.routing.load import ProviderLoad
+from nearfield.routing.load import UNLIKE_REQUESTS, ProviderLoad
 from nearfield.types import ChatRequest, InfillRequest, Message, Priority, Role
 
 CHAT = ChatRequest((Message(Role.USER, "why?"),))
@@ -82,3 +83,20 @@ async def test_completions_stay_with_the_one_that_has_read_the_document(make: Ma
         await asyncio.sleep(0.01)
     assert await _provider(router.infill(request)) == "a"
     assert await first == "a"
+
+
+def test_people_stay_at_one_of_several_servers_until_it_is_busier() -> None:
+    load = ProviderLoad()
+    models = {"gpu-1": "m", "small": "s", "gpu-2": "m"}
+    names = list(models)
+    orders = {owner: load.spread(names, models, owner) for owner in map(str, range(40))}
+    assert {order[1] for order in orders.values()} == {"small"}
+    assert {order[0] for order in orders.values()} == {"gpu-1", "gpu-2"}
+    owner = next(one for one, order in orders.items() if order[0] == "gpu-1")
+    with ExitStack() as under_way:
+        for _ in range(UNLIKE_REQUESTS - 1):
+            under_way.enter_context(load.answering("gpu-1", Priority.COMPLETION))
+        assert load.spread(names, models, owner)[0] == "gpu-1"
+        under_way.enter_context(load.answering("gpu-1", Priority.COMPLETION))
+        assert load.spread(names, models, owner) == ["gpu-2", "small", "gpu-1"]
+    assert load.spread(names, models, owner) == orders[owner]

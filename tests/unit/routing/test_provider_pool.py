@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import msgspec
 
+from nearfield.config.folders import FolderConfigs
 from nearfield.config.schema import Config
-from nearfield.routing.provider_pool import variants
+from nearfield.providers.registry import build
+from nearfield.routing.pause import UserPause
+from nearfield.routing.provider_pool import ProviderPool, variants
+from nearfield.routing.store import Store
 
 
 def test_variants_name_a_model_of_a_provider() -> None:
@@ -22,3 +28,15 @@ def test_variants_name_a_model_of_a_provider() -> None:
         "big:32b",
         "http://h",
     )
+
+
+async def test_a_teams_own_server_counts_as_this_machine(tmp_path: Path) -> None:
+    settings = {"kind": "openai_compatible", "model": "m", "base_url": "http://10.0.0.11:8000/v1"}
+    config = msgspec.convert({"providers": {"own": settings, "other": settings}}, Config)
+    providers = {name: build(name, one) for name, one in config.providers.items()}
+    store = Store(tmp_path / "ledger.db")
+    pool = ProviderPool(FolderConfigs.over(config), providers, store, UserPause(), ["own"])
+    assert pool.local == {"own"}
+    await pool.aclose()
+    for provider in providers.values():
+        await provider.aclose()
