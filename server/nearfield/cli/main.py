@@ -47,6 +47,7 @@ COMMANDS = {
     "provenance": "nearfield.cli.provenance:app",
     "stats": "nearfield.cli.stats:stats",
     "trial": "nearfield.cli.trial:app",
+    "team": "nearfield.cli.team:app",
 }
 """Each command, in the order of the help, and where it is."""
 

@@ -43,6 +43,13 @@ def serve(
             " token. What it asks never leaves the machine.",
         ),
     ] = False,
+    team: Annotated[
+        Path | None,
+        typer.Option(
+            help="With --http, on any address: serve the people of a team by the roles of this"
+            " file; `nearfield team` makes their tokens.",
+        ),
+    ] = None,
     log_level: Annotated[
         str, typer.Option(help="error, warning, info or debug; otherwise as configured.")
     ] = "",
@@ -56,9 +63,12 @@ def serve(
         fail("--workspace goes with --http.", "Editors say which folders they have open.")
     if ollama and not http:
         fail("--ollama goes with --http.", "For example: --http 127.0.0.1:11434 --ollama")
+    if team is not None and (not http or workspace is not None):
+        fail("--team goes with --http and without --workspace.", "docs/team.md has an example.")
     if log_level:
         check_level(log_level)
-    address = _address(tcp or http, "--tcp" if tcp else "--http") if tcp or http else None
+    option, is_shared = "--tcp" if tcp else "--http", team is not None
+    address = _address(tcp or http, option, is_shared=is_shared) if tcp or http else None
     logs.setup(log_level or _configured_level())
 
     if http and address is not None:
@@ -68,6 +78,10 @@ def serve(
         except ModuleNotFoundError as error:
             raise ExtraMissing("`serve --http`", "http") from error
 
+        if team is not None:
+            from nearfield.features.team.settings import read_team
+
+            raise typer.Exit(http_server.run_team(*address, read_team(team), ollama=ollama))
         folder = workspace.resolve() if workspace is not None else None
         raise typer.Exit(
             http_server.run(
@@ -82,16 +96,19 @@ def serve(
     server.run_tcp(*address)
 
 
-def _address(said: str, option: str) -> tuple[str, int]:
+def _address(said: str, option: str, *, is_shared: bool) -> tuple[str, int]:
     """Return the host and port of `HOST:PORT`. Only loopback is allowed, as any client that
-    connects can have files completed.
+    connects can have files completed, but where a team shares the server.
     """
     host, _, port = said.rpartition(":")
     host = host.strip("[]")
     if not port.isdecimal() or not 0 <= int(port) <= 65535:
         fail(f"{said!r} is not HOST:PORT.", f"For example: {option} 127.0.0.1:8764")
-    if host not in LOOPBACK:
-        fail(f"Nearfield listens on loopback only, not on {host!r}.", f"Use 127.0.0.1:{port}.")
+    if host not in LOOPBACK and not is_shared:
+        fail(
+            f"Nearfield listens on loopback only, not on {host!r}.",
+            f"Use 127.0.0.1:{port}; for other people there is --team, see docs/team.md.",
+        )
     return host, int(port)
 
 

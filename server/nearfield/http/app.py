@@ -1,11 +1,11 @@
 """Paths and admission: an ASGI application over the handlers of some paths.
 
 Every request names this machine as its host, so that no web page gets here by a name that it has
-bound to loopback. Every one shows the token, but those to `/health` and, where the user has named
-it, to Ollama's paths: its clients have no place for one. A request without a token that comes from
-a browser is refused, unless it is for a file of a page, and what it asks stays on this machine. No
-CORS headers are sent, so browsers keep pages from reading answers. When a client hangs up, the
-model is freed.
+bound to loopback; that of a team names the team's. Every one shows a token, but those to `/health`
+and, where the user has named it, to Ollama's paths: its clients have no place for one. A request
+without a token that comes from a browser is refused, unless it is for a file of a page, and what it
+asks stays on this machine. No CORS headers are sent, so browsers keep pages from reading answers.
+When a client hangs up, the model is freed.
 """
 
 from __future__ import annotations
@@ -15,16 +15,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from nearfield.errors import NearfieldError
-from nearfield.features.token import Token
+from nearfield.features.team.settings import Use
+from nearfield.http.access import Admission
 from nearfield.http.dialect import ANTHROPIC, LLAMA_CPP, OLLAMA, OPENAI, Dialect
 from nearfield.http.exchange import Answer, Event, HttpExchange, Receive, Send
+from nearfield.http.member import Member
 from nearfield.http.wire import BadRequest
+from nearfield.routing.request_context import OWNER
 from nearfield.tasks import run_task, stop_task
 
 OLLAMA_PATH = "/api/tags"
 """One of the paths that Ollama's API has."""
-
-HOSTS = frozenset({"127.0.0.1", "localhost", "[::1]"})
 
 OF_BROWSERS = ("origin", "sec-fetch-site", "referer")
 """Headers that browsers add to what a page asks, and no page can leave out."""
@@ -33,22 +34,24 @@ OF_BROWSERS = ("origin", "sec-fetch-site", "referer")
 @dataclass(frozen=True, slots=True)
 class PathHandler:
     """Handler of a path, and the method of HTTP that it takes. An `open` one needs no token, and a
-    `page` is for browsers, which cannot show one; its
-    errors are written by `dialect`, without one by that of the API that has such paths."""
+    `page` is for browsers, which cannot show one; its errors are written by `dialect`, without one
+    by that of the API that has such paths. People of a team need `use` among theirs, None for
+    none."""
 
     method: str
     answer: Answer
     open: bool = False
     page: bool = False
     dialect: Dialect | None = None
+    use: Use | None = None
 
 
 class App:
     """See the module. `handlers` are by path."""
 
-    def __init__(self, handlers: Mapping[str, PathHandler], token: Token) -> None:
+    def __init__(self, handlers: Mapping[str, PathHandler], access: Admission) -> None:
         self._handlers = handlers
-        self._token = token
+        self._access = access
 
     async def __call__(self, scope: Event, receive: Receive, send: Send) -> None:
         """ASGI: one request, one answer."""
@@ -56,6 +59,13 @@ class App:
         known = self._handlers.get(exchange.path)
         said = known.dialect if known is not None else None
         exchange.dialect = said or _dialect(exchange.path)
+        if known is None:
+            await self._answer(exchange)
+            return
+        with self._access.observed(exchange, known.use):
+            await self._answer(exchange)
+
+    async def _answer(self, exchange: HttpExchange) -> None:
         try:
             answer = self._admitted(exchange)
             # A request without a token is not delayed.
@@ -65,6 +75,7 @@ class App:
             return
         except ConnectionResetError:
             return
+        OWNER.set(exchange.member.owner)
         work = run_task(_answered(answer, exchange, body), f"http {exchange.path}")
         gone = asyncio.ensure_future(exchange.gone())
         try:
@@ -80,11 +91,11 @@ class App:
         """Return the handler of an admitted request. Raises `BadRequest`."""
         host = exchange.headers.get("host", "")
         name = host.rpartition(":")[0] if not host.endswith("]") and ":" in host else host
-        if name.lower() not in HOSTS:
-            raise BadRequest("This server answers to 127.0.0.1 and localhost.", status=403)
+        if not self._access.answers_to(name):
+            raise BadRequest(self._access.answers, status=403)
         handler = self._handlers.get(exchange.path)
-        if self._shows_token(exchange):
-            exchange.known()
+        if (member := self._member(exchange)) is not None:
+            exchange.known(member)
         elif handler is None or not handler.open:
             raise BadRequest(
                 "The token is missing or wrong: send `Authorization: Bearer TOKEN`.",
@@ -100,15 +111,17 @@ class App:
             "GET",
         ):
             raise BadRequest(f"This path takes {handler.method}.", status=405)
+        if handler.use is not None:
+            exchange.member.check_use(handler.use)
         return handler.answer
 
-    def _shows_token(self, exchange: HttpExchange) -> bool:
-        """Return whether the token is in `Authorization`, or where Anthropic's clients put it."""
+    def _member(self, exchange: HttpExchange) -> Member | None:
+        """Return whose token is in `Authorization`, or where Anthropic's clients put it; None
+        where it is none."""
         kind, _, shown = exchange.headers.get("authorization", "").partition(" ")
-        key = exchange.headers.get("x-api-key", "")
-        if kind.lower() == "bearer" and self._token.matches(shown.strip()):
-            return True
-        return bool(key) and self._token.matches(key.strip())
+        key = exchange.headers.get("x-api-key", "").strip()
+        found = self._access.member(shown.strip()) if kind.lower() == "bearer" else None
+        return found or (self._access.member(key) if key else None)
 
     def _no_such_path(self, path: str) -> str:
         if path.startswith("/api/") and OLLAMA_PATH not in self._handlers:

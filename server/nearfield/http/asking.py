@@ -15,8 +15,11 @@ from nearfield.config.schema import ROLES
 from nearfield.features.chat.structured import structured
 from nearfield.features.completion.prompting import UNKNOWN_CONTEXT
 from nearfield.features.service import Service
+from nearfield.features.team.settings import Use
+from nearfield.http.access import Admission
 from nearfield.http.answers import AnswerText, Form, events, in_one_piece, whole
 from nearfield.http.exchange import HttpExchange
+from nearfield.http.member import Member
 from nearfield.http.wire import MODEL, BadRequest
 from nearfield.providers import estimate
 from nearfield.providers.base import Provider
@@ -24,11 +27,11 @@ from nearfield.routing.request_context import RequestContext, Task
 from nearfield.routing.router import Route, Router, built
 from nearfield.types import ChatRequest
 
-MAX_REQUESTS = 8
-"""Requests to models; more would only wait in the engine and hold their prompts in memory."""
-
 DOCUMENT = "http"
 """All clients share what has been evaluated: the engine finds by the text what fits."""
+
+CHAT_ROLES = ("fast", "code", "large")
+"""Roles that answer conversations, the smallest model first."""
 
 CALM_SECONDS = 1.0
 """The longest that work in the background waits for completions."""
@@ -38,28 +41,36 @@ class Asking:
     """See the module. `workspace` is the folder that the requests belong to, by whose consent
     something may be sent elsewhere; "" for none."""
 
-    def __init__(self, service: Service, workspace: str = "") -> None:
+    def __init__(self, service: Service, access: Admission, workspace: str = "") -> None:
         self.service = service
         self.workspace = workspace
-        self._running = 0
+        self._access = access
         self._completions = 0
         self._calm = asyncio.Event()
         self._calm.set()
 
-    @contextlib.contextmanager
-    def place(self) -> Generator[Router]:
-        """Reserve one of the places for requests to models. Raises `BadRequest` when there is none,
-        and `NotReady` while Nearfield is paused or its providers are not built.
+    @contextlib.asynccontextmanager
+    async def place(
+        self, exchange: HttpExchange, use: Use, *, urgent: bool = False
+    ) -> AsyncGenerator[Router]:
+        """Hold one of the places for requests to models; `urgent` ones are of a keystroke. Raises
+        `BadRequest` when there is none, and `NotReady` while Nearfield is paused or its providers
+        are not built.
         """
         self.service.activity.pause.check()
         router = built(self.service.router)
-        if self._running >= MAX_REQUESTS:
-            raise BadRequest(f"{self._running} requests are being answered.", status=429)
-        self._running += 1
-        try:
+        async with self._access.place(exchange.member, use, urgent=urgent):
             yield router
-        finally:
-            self._running -= 1
+
+    @contextlib.asynccontextmanager
+    async def hole(self, exchange: HttpExchange) -> AsyncGenerator[Router]:
+        """Hold a place for a completion, and hold up what is less urgent. Raises as `place`, and
+        `BadRequest` for a person who may not have completions."""
+        exchange.member.check_use("complete")
+        check_model(exchange.member, "complete")
+        async with self.place(exchange, "complete", urgent=True) as router:
+            with self.typing():
+                yield router
 
     @contextlib.contextmanager
     def typing(self) -> Generator[None]:
@@ -95,9 +106,30 @@ class Asking:
         router = self.service.router
         return [role for role in ROLES if router is not None and router.candidates(role)]
 
-    def names(self) -> list[str]:
+    def names(self, exchange: HttpExchange) -> list[str]:
         """Return the names of models that a request may have."""
-        return [MODEL, *(f"{MODEL}/{role}" for role in self.served() if role != "edit")]
+        may_ask = exchange.member.may_ask
+        roles = [role for role in self.served() if role != "edit" and may_ask(role)]
+        return [MODEL, *(f"{MODEL}/{role}" for role in roles)]
+
+    def permitted(
+        self, exchange: HttpExchange, request: ChatRequest, role: str, context: RequestContext
+    ) -> str:
+        """Return the role that answers a conversation: `role`, or the one that suits it where that
+        is "". Raises `BadRequest` for a model or function that the person may not use."""
+        member = exchange.member
+        member.check_functions([tool.name for tool in request.tools])
+        if member.models is None:
+            return role
+        if role:
+            check_model(member, role)
+            return role
+        # Asked by name, no rule of the operator's can choose another one.
+        suited = built(self.service.router).choose(request, context).role
+        chats = [one for one in (suited, *CHAT_ROLES) if member.may_ask(one)]
+        if not chats:
+            raise BadRequest("Your role has no model for chats.", "model", "forbidden", 403)
+        return chats[0]
 
     def first(self, role: str) -> Provider | None:
         """Return the provider that is asked first for `role`, None without one."""
@@ -137,8 +169,10 @@ class Asking:
     ) -> None:
         """Answer a conversation. JSON that has to meet a schema comes in one piece, because it is
         checked before it is sent. Raises `BadAnswer` where it does not meet it."""
+        exchange.member.check_use("chat")
         context = self.context(exchange, Task.CHAT)
-        with self.place() as router:
+        role = self.permitted(exchange, request, role, context)
+        async with self.place(exchange, "chat") as router:
             if request.schema is None:
                 await self.say(exchange, router.chat(request, role, context), form, stream=stream)
                 return
@@ -175,6 +209,15 @@ def role_of(model: str) -> str:
     if name != MODEL or (role and role not in ROLES):
         raise unknown_model(model)
     return role
+
+
+def check_model(member: Member, role: str) -> None:
+    """Raise `BadRequest` where a person may not ask the models of a role."""
+    if not member.may_ask(role):
+        raise BadRequest(
+            f"Your role may not ask {MODEL}/{role}; /v1/models lists what it may.",
+            "model", "forbidden", 403,
+        )  # fmt: skip
 
 
 def unknown_model(model: str) -> BadRequest:

@@ -1,7 +1,8 @@
 """Chats that are kept, over HTTP: talk, list, read, delete; Nearfield's own paths.
 
 A chat here has no functions and no user to ask, so nothing is changed by it. Its `@file:`
-references are read by the rules of the workspace that the server was started with.
+references are read by the rules of the workspace that the server was started with. Each person of a
+team has chats of their own, in a folder of their own.
 """
 
 from __future__ import annotations
@@ -11,6 +12,8 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from nearfield.config.paths import data_dir
+from nearfield.features.team.people import FOLDER as TEAM
 from nearfield.http import wire
 from nearfield.http.asking import Asking
 from nearfield.http.exchange import HttpExchange
@@ -19,7 +22,7 @@ from nearfield.types import MAX_ANSWER_TOKENS
 
 if TYPE_CHECKING:
     from nearfield.features.chat.chat import ChatService
-    from nearfield.features.chat.kept_chats import KeptChat
+    from nearfield.features.chat.kept_chats import KeptChat, KeptChats
     from nearfield.features.chat.protocol import CallReport
 
 
@@ -48,7 +51,7 @@ class ChatsApi:
 
     def __init__(self, asking: Asking) -> None:
         self._asking = asking
-        self._made: ChatService | None = None
+        self._made: dict[str, ChatService] = {}
 
     async def say(self, exchange: HttpExchange, body: bytes) -> None:
         """Answer a message of a chat: a new one, one that is open, or a kept one."""
@@ -64,8 +67,9 @@ class ChatsApi:
             wishes=ChatWishes(said.instructions, said.temperature, said.context_tokens),
             code_only=said.code_only,
         )
-        with self._asking.place():
-            reply = await self._chats.say(ask, _Nowhere())
+        exchange.member.check_use("chat")
+        async with self._asking.place(exchange, "chats"):
+            reply = await self._chats(exchange).say(ask, _Nowhere())
         await exchange.json(
             {
                 "session": reply.session,
@@ -79,9 +83,7 @@ class ChatsApi:
 
     async def heads(self, exchange: HttpExchange, _body: bytes) -> None:
         """List the kept chats of the folder."""
-        from nearfield.features.chat.kept_chats import KeptChats
-
-        found = await asyncio.to_thread(KeptChats().heads, self._asking.workspace)
+        found = await asyncio.to_thread(_kept(exchange).heads, self._asking.workspace)
         await exchange.json({"chats": msgspec.to_builtins(found)})
 
     async def history(self, exchange: HttpExchange, body: bytes) -> None:
@@ -91,7 +93,7 @@ class ChatsApi:
         wanted = wire.read(KeptChatBody, body)
         if wanted.format not in ("json", "markdown"):
             raise BadRequest("The format is 'json' or 'markdown'.", "format")
-        chat = await self._kept(wanted.session)
+        chat = await self._chat(exchange, wanted.session)
         if chat is None:
             raise _no_such_chat()
         if wanted.format == "markdown":
@@ -103,32 +105,40 @@ class ChatsApi:
     async def delete(self, exchange: HttpExchange, body: bytes) -> None:
         """Forget a chat of the folder and delete what is kept of it."""
         name = wire.read(KeptChatBody, body).session
-        await self._kept(name)
-        await exchange.json({"deleted": await self._chats.delete(name)})
+        await self._chat(exchange, name)
+        await exchange.json({"deleted": await self._chats(exchange).delete(name)})
 
-    async def _kept(self, name: str) -> KeptChat | None:
+    async def _chat(self, exchange: HttpExchange, name: str) -> KeptChat | None:
         """Return a kept chat, None where there is none. Raises `BadRequest` for one of another
         folder, as if there were none."""
-        from nearfield.features.chat.kept_chats import KeptChats, real
+        from nearfield.features.chat.kept_chats import real
 
-        chat = await asyncio.to_thread(KeptChats().load, name)
+        chat = await asyncio.to_thread(_kept(exchange).load, name)
         here = await asyncio.to_thread(real, self._asking.workspace)
         if chat is not None and chat.workspace != here:
             raise _no_such_chat()
         return chat
 
-    @property
-    def _chats(self) -> ChatService:
-        if self._made is None:
+    def _chats(self, exchange: HttpExchange) -> ChatService:
+        """Return the person's conversations; an id of another's is not known there."""
+        owner = exchange.member.owner
+        if owner not in self._made:
             from nearfield.features.chat.chat import ChatService
-            from nearfield.features.chat.kept_chats import KeptChats
             from nearfield.features.chat.protocol import Unattended
 
             service, host = self._asking.service, Unattended("chats over HTTP change nothing")
-            self._made = ChatService(
-                service, host, knowledge=lambda: service.knowledge, kept=KeptChats()
+            self._made[owner] = ChatService(
+                service, host, knowledge=lambda: service.knowledge, kept=_kept(exchange)
             )
-        return self._made
+        return self._made[owner]
+
+
+def _kept(exchange: HttpExchange) -> KeptChats:
+    """Return the person's kept chats."""
+    from nearfield.features.chat.kept_chats import FOLDER, KeptChats
+
+    owner = exchange.member.owner
+    return KeptChats(data_dir() / TEAM / FOLDER / owner) if owner else KeptChats()
 
 
 def _no_such_chat() -> BadRequest:

@@ -35,6 +35,8 @@ class HttpConnection(H11Protocol):
     cycle: RequestResponseCycle | None  # pyright: ignore[reportIncompatibleVariableOverride] - None before the first request
     waits_since: float | None = None
     """Since when there is no request under way; None while there is one."""
+    most: int = MAX_CONNECTIONS
+    """Connections above which one that waits is closed."""
     known: bool = False
     """Whether a request of this connection has shown the token."""
     _deadline: asyncio.TimerHandle | None = None
@@ -48,7 +50,7 @@ class HttpConnection(H11Protocol):
         # Of asyncio's own transports; the rest is read when the others have had their turn.
         transport.max_size = MAX_READ_BYTES
         self._look()
-        if len(self.connections) > MAX_CONNECTIONS:
+        if len(self.connections) > self.most:
             others = [one for one in self.connections if isinstance(one, HttpConnection)]
             waiting = [
                 (one.known, one.waits_since, id(one), one)

@@ -19,6 +19,7 @@ import msgspec
 from msgspec import Meta
 
 from nearfield.http.asking import Asking, unknown_model
+from nearfield.http.exchange import HttpExchange
 from nearfield.http.wire import MODEL, BadRequest
 
 MAX_TEXTS = 2048
@@ -68,7 +69,11 @@ def checked_texts(given: str | list[str]) -> list[str]:
 
 
 async def vectors(
-    asking: Asking, texts: Sequence[str], model: str, dimensions: int | None = None
+    asking: Asking,
+    exchange: HttpExchange,
+    texts: Sequence[str],
+    model: str,
+    dimensions: int | None = None,
 ) -> TextVectors:
     """Return a vector for each of `texts`. Raises `BadRequest` for a model or a number of
     dimensions that there is not, and `NotEmbedded` without ONNX Runtime."""
@@ -78,7 +83,7 @@ async def vectors(
     if dimensions not in (None, embedder.dimensions):
         raise BadRequest(f"Vectors have {embedder.dimensions} dimensions.", "dimensions")
     rows: list[list[float]] = []
-    with asking.place():
+    async with asking.place(exchange, "embed"):
         for start in range(0, len(texts), PIECE):
             await asking.calm()
             piece = await asyncio.to_thread(embedder.embed, texts[start : start + PIECE])

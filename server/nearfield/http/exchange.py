@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, MutableMapping
 from typing import Any
 from urllib.parse import parse_qsl
 
 from nearfield.errors import NearfieldError
 from nearfield.http.dialect import OPENAI, Dialect, api_error_of
+from nearfield.http.member import THE_USER, Member
 from nearfield.http.wire import BadRequest
 
 Event = MutableMapping[str, Any]
@@ -29,9 +31,10 @@ RETRY_SECONDS = "2"
 class HttpExchange:
     """See the module. `headers` are lower-case; of one sent twice both are kept, by a comma.
     `query` has the parameters of the address, of one sent twice the last.
-    `dialect` is the API that the path belongs to."""
+    `dialect` is the API that the path belongs to, `member` the caller."""
 
     dialect: Dialect = OPENAI
+    member: Member = THE_USER
 
     def __init__(self, scope: Event, receive: Receive, send: Send) -> None:
         self.method: str = scope["method"]
@@ -44,17 +47,20 @@ class HttpExchange:
             parse_qsl(scope.get("query_string", b"").decode("latin-1"), keep_blank_values=True)
         )
         self.begun = False
+        self.status = 0
+        """The status of the answer, 0 before there is one."""
         self._state: Event = scope.setdefault("state", {})
         self._receive = receive
         self._send = send
 
-    def known(self) -> None:
-        """The client has shown the token."""
+    def known(self, member: Member) -> None:
+        """The client has shown the token of `member`."""
         self._state[SHOWN] = True
+        self.member = member
 
     @property
     def is_known(self) -> bool:
-        """Return whether the client has shown the token."""
+        """Return whether the client has shown a token."""
         return SHOWN in self._state
 
     async def body(self) -> bytes:
@@ -125,7 +131,9 @@ class HttpExchange:
         elif status == 401:
             await self.json(told, status, **{"www-authenticate": "Bearer"})
         elif status in (429, 503):
-            await self.json(told, status, **{"retry-after": RETRY_SECONDS})
+            wait = error.wait_seconds if isinstance(error, BadRequest) else 0.0
+            seconds = str(math.ceil(wait)) if wait else RETRY_SECONDS
+            await self.json(told, status, **{"retry-after": seconds})
         else:
             await self.json(told, status)
 
@@ -136,7 +144,7 @@ class HttpExchange:
         await self._write({"type": "http.response.body", "body": body})
 
     async def _start(self, status: int, headers: dict[str, str]) -> None:
-        self.begun = True
+        self.begun, self.status = True, status
         # The answer is about the user's code: no cache may keep it.
         named = {"cache-control": "no-store", "x-content-type-options": "nosniff"} | headers
         raw = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in named.items()]

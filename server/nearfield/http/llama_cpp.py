@@ -11,10 +11,11 @@ from __future__ import annotations
 
 import asyncio
 import os
+from collections import OrderedDict, defaultdict
 from collections.abc import AsyncGenerator
 from importlib.metadata import version
 from itertools import count
-from pathlib import Path, PurePath
+from pathlib import Path, PurePath, PureWindowsPath
 from typing import Annotated, Any
 
 import msgspec
@@ -24,7 +25,7 @@ from nearfield.config.schema import Config
 from nearfield.errors import NearfieldError
 from nearfield.features.reasons import WORDS
 from nearfield.http import wire
-from nearfield.http.asking import Asking
+from nearfield.http.asking import Asking, check_model
 from nearfield.http.exchange import HttpExchange
 from nearfield.http.pieced import NamedPiece, PiecedDocument, PiecedDocuments
 from nearfield.http.wire import BadRequest, Stops
@@ -41,6 +42,12 @@ from nearfield.types import (
     Surface,
     Usage,
 )
+
+MAX_OPEN = 256
+"""Documents that the service follows: more than are asked about at once."""
+
+NAME_PARTS = 3
+"""Folders and name of a path on a person's own machine that models see."""
 
 DENIED = frozenset(
     {
@@ -125,7 +132,9 @@ class LlamaCppApi:
 
     def __init__(self, asking: Asking) -> None:
         self._asking = asking
-        self._documents = PiecedDocuments()
+        self._documents: defaultdict[str, PiecedDocuments] = defaultdict(PiecedDocuments)
+        """By owner: a window of one person's is never laid over another's text."""
+        self._opened: OrderedDict[str, None] = OrderedDict()
         self._is_indexed = False
         self._numbers = count(1)
 
@@ -153,17 +162,23 @@ class LlamaCppApi:
     async def infill(self, exchange: HttpExchange, body: bytes) -> None:
         """`POST /infill`."""
         asked = wire.read(InfillBody, body)
-        pieces = await asyncio.to_thread(self._permitted, asked.pieces())
-        self._documents.named(pieces)
+        member = exchange.member
+        check_model(member, "complete")
+        given = asked.pieces()
+        if member.owner:
+            given = [NamedPiece(_of_no_disk(one.name), one.text) for one in given]
+        pieces = await asyncio.to_thread(self._permitted, given)
+        documents = self._documents[member.owner]
+        documents.named(pieces)
         if asked.n_predict == 0 or not (asked.before or asked.input_suffix):
             # The client prepares: what it sent is kept for the next question.
-            if (latest := self._documents.latest) is not None:
-                self._give(latest, pieces)
+            if (latest := documents.latest) is not None:
+                self._give(self._snapshot(latest, member.owner), latest, pieces)
             await self._answer(exchange, asked, self._form(asked, "", None, Reason.SHOWN))
             return
         self._index()
-        document, offset = self._documents.at(asked.before, asked.input_suffix)
-        snapshot = self._snapshot(document)
+        document, offset = documents.at(asked.before, asked.input_suffix)
+        snapshot = self._snapshot(document, member.owner)
         request = CompletionRequest(
             id=f"infill-{next(self._numbers)}",
             surface=Surface.INFILL,
@@ -173,9 +188,9 @@ class LlamaCppApi:
             max_tokens=wire.limit(asked.n_predict),
         )
         service = self._asking.service
-        with self._asking.place(), self._asking.typing():
-            service.showing(snapshot)
-            self._give(document, pieces)
+        async with self._asking.hole(exchange):
+            self._show(snapshot)
+            self._give(snapshot, document, pieces)
             answer = await service.complete(request)
         raise_for(answer.reason)
         traces = [one for one in service.traces.last(16) if one.id == request.id]
@@ -209,14 +224,23 @@ class LlamaCppApi:
         permitted = {name for name in {one.name for one in pieces} if may_be_shown(name)}
         return [one for one in pieces if one.name in permitted]
 
-    def _snapshot(self, document: PiecedDocument) -> Snapshot:
+    def _show(self, snapshot: Snapshot) -> None:
+        """Let the service follow a document, and forget the one that was shown longest ago."""
+        service = self._asking.service
+        service.showing(snapshot)
+        self._opened[snapshot.uri] = None
+        self._opened.move_to_end(snapshot.uri)
+        while len(self._opened) > MAX_OPEN:
+            service.closed(self._opened.popitem(last=False)[0])
+
+    def _snapshot(self, document: PiecedDocument, owner: str) -> Snapshot:
         name, folder = document.name, self._asking.workspace
         language = language_for("", name) if name else None
         path = Path(name) if name and Path(name).is_absolute() else None
         if name and path is None and folder:
             path = Path(folder, name)
         return Snapshot(
-            uri=f"infill:{document.key}/{PurePath(name).name}",
+            uri=f"infill:{owner}{document.key}/{PurePath(name).name}",
             language=language.name if language else "",
             version=None,
             text=document.text,
@@ -224,12 +248,12 @@ class LlamaCppApi:
             root=folder or None,
         )
 
-    def _give(self, document: PiecedDocument, pieces: list[NamedPiece]) -> None:
+    def _give(self, snapshot: Snapshot, document: PiecedDocument, pieces: list[NamedPiece]) -> None:
         """Let the prompts of a document show pieces of other files."""
         others = [one for one in pieces if one.name != document.name]
         folder = self._asking.workspace
         snippets = [Snippet(_shown(n.name, folder), n.text, SnippetKind.RECENT) for n in others]
-        self._asking.service.knowledge.given(self._snapshot(document).uri, snippets)
+        self._asking.service.knowledge.given(snapshot.uri, snippets)
 
     def _form(
         self, asked: InfillBody, text: str, usage: Usage | None, reason: Reason
@@ -315,6 +339,13 @@ def insertion(suggestion: Suggestion, text: str, offset: int) -> str:
     if not start <= offset <= end or not new.startswith(left) or not new.endswith(right):
         return ""
     return new[len(left) : len(new) - len(right)]
+
+
+def _of_no_disk(name: str) -> str:
+    """Return the end of a path on a person's machine, which is no path of this one."""
+    windows = PureWindowsPath(name)
+    parts = [part for part in windows.parts if part not in (windows.anchor, "..")]
+    return "/".join(parts[-NAME_PARTS:])
 
 
 def _shown(name: str, folder: str) -> str:

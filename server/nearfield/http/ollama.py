@@ -205,7 +205,8 @@ class OllamaApi:
     # --- models -----------------------------------------------------------------------------
 
     async def _tags(self, exchange: HttpExchange, body: bytes) -> None:
-        first = [(name, self._first(name)) for name in self._asking.names()]
+        names = self._asking.names(exchange)
+        first = [(name, self._first(name)) for name in names]
         rows = [_row(name, provider.model) for name, provider in first if provider]
         if embedder := await embedder_name():
             rows.append(_row(EMBED_MODEL, embedder))
@@ -213,7 +214,7 @@ class OllamaApi:
 
     async def _running(self, exchange: HttpExchange, body: bytes) -> None:
         rows: list[dict[str, Any]] = []
-        for name in self._asking.names():
+        for name in self._asking.names(exchange):
             provider = self._first(name)
             # Asking a server outside this machine would be a connection.
             if provider is None or not provider.capabilities.local:
@@ -274,7 +275,7 @@ class OllamaApi:
         elif asked.is_hole:
             if role not in ("", "complete"):
                 raise BadRequest("Holes are filled by the model 'nearfield'.", "model")
-            with self._asking.place() as router, self._asking.typing():
+            async with self._asking.hole(exchange) as router:
                 context = self._asking.context(exchange, Task.COMPLETE)
                 route = router.infill(asked.hole(), context)
                 await self._asking.say(exchange, route, form, stream=stream)
@@ -300,7 +301,7 @@ class OllamaApi:
         """Answer a request without any question. It asks to load the model, which the first
         question does here."""
         said = AnswerText("")
-        with self._asking.place():
+        async with self._asking.place(exchange, "chat"):
             await self._asking.say_whole(exchange, said, form.loading(), stream=stream)
 
     async def _embed(self, exchange: HttpExchange, body: bytes) -> None:
@@ -308,7 +309,7 @@ class OllamaApi:
         begun = time.monotonic_ns()
         texts = checked_texts(asked.input)
         model = _plain(asked.model)
-        found = await vectors(self._asking, texts, model, asked.dimensions)
+        found = await vectors(self._asking, exchange, texts, model, asked.dimensions)
         await exchange.json(
             {
                 "model": found.model,
@@ -321,7 +322,9 @@ class OllamaApi:
 
     async def _old_embed(self, exchange: HttpExchange, body: bytes) -> None:
         asked = wire.read(OldEmbedBody, body)
-        found = await vectors(self._asking, checked_texts(asked.prompt), _plain(asked.model))
+        found = await vectors(
+            self._asking, exchange, checked_texts(asked.prompt), _plain(asked.model)
+        )
         await exchange.json({"embedding": found.rows[0]})
 
 

@@ -21,7 +21,7 @@ class OpenAiApi:
     async def models(self, exchange: HttpExchange, body: bytes) -> None:
         """`GET /v1/models`."""
         about = {"object": "model", "created": 0, "owned_by": "nearfield"}
-        data = [{"id": name, **about} for name in self._asking.names()]
+        data = [{"id": name, **about} for name in self._asking.names(exchange)]
         await exchange.json({"object": "list", "data": data})
 
     async def completion(self, exchange: HttpExchange, body: bytes) -> None:
@@ -30,7 +30,7 @@ class OpenAiApi:
         if role_of(asked.model) not in ("", "complete"):
             raise BadRequest("Completions are of the model 'nearfield'.", "model")
         form = CompletionForm(_with_usage(asked))
-        with self._asking.place() as router, self._asking.typing():
+        async with self._asking.hole(exchange) as router:
             context = self._asking.context(exchange, Task.COMPLETE)
             route = router.infill(asked.request(DOCUMENT), context)
             await self._asking.say(exchange, route, form, stream=asked.stream)
@@ -45,7 +45,7 @@ class OpenAiApi:
         """`POST /v1/embeddings`."""
         asked = wire.read(EmbeddingsBody, body)
         texts = asked.texts()
-        found = await vectors(self._asking, texts, asked.model, asked.dimensions)
+        found = await vectors(self._asking, exchange, texts, asked.model, asked.dimensions)
         read = sum(map(estimate.tokens, texts))
         await exchange.json(
             {

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from nearfield.features.service import Service
+from nearfield.features.team.settings import Use
+from nearfield.http.access import Admission
 from nearfield.http.app import PathHandler
 from nearfield.http.asking import Asking
 from nearfield.http.chats import ChatsApi
@@ -12,13 +14,26 @@ from nearfield.http.loading import LoadingApi
 from nearfield.http.messages import AnthropicApi
 from nearfield.http.openai import OpenAiApi
 
+# What `/api/generate` is used for, its body says.
+OLLAMA_USES: dict[str, Use] = {
+    "/api/chat": "chat",
+    "/api/embed": "embed",
+    "/api/embeddings": "embed",
+}
+
 
 def model_paths(
-    service: Service, workspace: str = "", *, ollama: bool = False
+    service: Service,
+    access: Admission,
+    workspace: str = "",
+    *,
+    ollama: bool = False,
+    is_open: bool = True,
 ) -> dict[str, PathHandler]:
     """Return the handlers by path. `workspace` is the folder that the requests belong to, by whose
-    consent something may be sent elsewhere; "" for none. With `ollama` its paths are there too."""
-    asking = Asking(service, workspace)
+    consent something may be sent elsewhere; "" for none. With `ollama` its paths are there too,
+    which need no token if `is_open`."""
+    asking = Asking(service, access, workspace)
     openai, llama_cpp, messages = OpenAiApi(asking), LlamaCppApi(asking), AnthropicApi(asking)
     loading, chats = LoadingApi(asking), ChatsApi(asking)
 
@@ -30,25 +45,25 @@ def model_paths(
     handlers = {
         "/health": PathHandler("GET", health, open=True, page=True),
         "/v1/models": PathHandler("GET", openai.models),
-        "/v1/completions": PathHandler("POST", openai.completion),
-        "/v1/chat/completions": PathHandler("POST", openai.chat),
-        "/v1/embeddings": PathHandler("POST", openai.embeddings),
-        "/v1/messages": PathHandler("POST", messages.message),
-        "/v1/messages/count_tokens": PathHandler("POST", messages.count_tokens),
-        "/nearfield/chats": PathHandler("GET", chats.heads),
-        "/nearfield/chats/say": PathHandler("POST", chats.say),
-        "/nearfield/chats/history": PathHandler("POST", chats.history),
-        "/nearfield/chats/delete": PathHandler("POST", chats.delete),
-        "/nearfield/models/load": PathHandler("POST", loading.load),
-        "/nearfield/models/unload": PathHandler("POST", loading.unload),
-        "/infill": PathHandler("POST", llama_cpp.infill),
+        "/v1/completions": PathHandler("POST", openai.completion, use="complete"),
+        "/v1/chat/completions": PathHandler("POST", openai.chat, use="chat"),
+        "/v1/embeddings": PathHandler("POST", openai.embeddings, use="embed"),
+        "/v1/messages": PathHandler("POST", messages.message, use="chat"),
+        "/v1/messages/count_tokens": PathHandler("POST", messages.count_tokens, use="chat"),
+        "/nearfield/chats": PathHandler("GET", chats.heads, use="chats"),
+        "/nearfield/chats/say": PathHandler("POST", chats.say, use="chats"),
+        "/nearfield/chats/history": PathHandler("POST", chats.history, use="chats"),
+        "/nearfield/chats/delete": PathHandler("POST", chats.delete, use="chats"),
+        "/nearfield/models/load": PathHandler("POST", loading.load, use="load"),
+        "/nearfield/models/unload": PathHandler("POST", loading.unload, use="load"),
+        "/infill": PathHandler("POST", llama_cpp.infill, use="complete"),
         "/props": PathHandler("GET", llama_cpp.props),
     }
     if ollama:
         from nearfield.http.ollama import OllamaApi
 
         handlers |= {
-            path: PathHandler(*handler, open=True)
+            path: PathHandler(*handler, open=is_open, use=OLLAMA_USES.get(path))
             for path, handler in OllamaApi(asking).paths().items()
         }
     return handlers

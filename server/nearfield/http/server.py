@@ -9,6 +9,7 @@ import asyncio
 import logging
 import signal
 import socket
+import ssl
 from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,17 +19,28 @@ import uvicorn
 from msgspec import structs
 
 from nearfield.config.load import load
+from nearfield.config.schema import Config
 from nearfield.errors import ConfigError
 from nearfield.features.running.listener import ServerListener
 from nearfield.features.service import Service
+from nearfield.features.team.settings import TeamSettings, TeamTls
 from nearfield.features.token import Token, token
+from nearfield.http.access import OneUser
 from nearfield.http.app import App, PathHandler
 from nearfield.http.connection import HttpConnection
 from nearfield.http.paths import model_paths
+from nearfield.http.team import TeamAccess
+from nearfield.network.hosts import LOOPBACK
+from nearfield.tasks import run_task, stop_task
 from nearfield.terminal import say
+
+log = logging.getLogger(__name__)
 
 GRACE_SECONDS = 3
 """For answers that are under way when the process is told to end."""
+
+RENEW_SECONDS = 60.0
+"""Interval at which a certificate's files are looked at."""
 
 KEEP_ALIVE_SECONDS = 30
 """Editors ask every few seconds; a new connection for each would cost more than an idle one."""
@@ -77,6 +89,23 @@ def run(
     return 0
 
 
+def run_team(host: str, port: int, settings: TeamSettings, *, ollama: bool = False) -> int:
+    """Serve the people of a team until a signal; answers the process's exit code. Raises
+    `ConfigError` when the address or the certificate cannot be used, and for an address that others
+    reach without TLS."""
+    server, tls = settings.server, settings.tls
+    if host not in LOOPBACK and not (tls.certificate or server.behind_proxy):
+        raise ConfigError(
+            f"Tokens and code would cross the network readable on {host}.",
+            "Name a certificate and key under [tls], or set behind_proxy where a proxy ends TLS.",
+        )
+    context = _tls(tls) if tls.certificate else None
+    with listening(host, port) as (socket_, plain):
+        address = plain.replace("http:", "https:", 1) if context is not None else plain
+        asyncio.run(_serve_team(socket_, address, settings, context, ollama=ollama))
+    return 0
+
+
 @contextmanager
 def listening(host: str, port: int) -> Generator[tuple[socket.socket, str]]:
     """Yield a socket that listens, and its address. Raises `ConfigError`."""
@@ -93,14 +122,21 @@ def listening(host: str, port: int) -> Generator[tuple[socket.socket, str]]:
         yield found, f"http://{name}:{found.getsockname()[1]}"
 
 
-async def serve(found: socket.socket, app: App) -> None:
-    """Serve `app` until a signal."""
+async def serve(
+    found: socket.socket,
+    app: App,
+    tls: ssl.SSLContext | None = None,
+    *,
+    grace_seconds: int = GRACE_SECONDS,
+    connection: type[HttpConnection] = HttpConnection,
+) -> None:
+    """Serve `app` until a signal; then answers under way have `grace_seconds`."""
     # A request's text is never logged, and uvicorn would write an error's own words.
     logging.getLogger("uvicorn").setLevel(logging.CRITICAL)
     config = uvicorn.Config(
         app,
         loop="asyncio",
-        http=HttpConnection,
+        http=connection,
         ws="none",
         lifespan="off",
         interface="asgi3",
@@ -109,8 +145,10 @@ async def serve(found: socket.socket, app: App) -> None:
         proxy_headers=False,
         server_header=False,
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
-        timeout_graceful_shutdown=GRACE_SECONDS,
+        timeout_graceful_shutdown=grace_seconds,
     )
+    config.load()
+    config.ssl = tls
     await _Server(config).serve([found])
 
 
@@ -132,7 +170,8 @@ async def _serve(
     listener = ServerListener(service)
     folder = str(workspace or "")
     also = more(service, shown) if more is not None else None
-    handlers = model_paths(service, folder, ollama=ollama)
+    access = OneUser(shown)
+    handlers = model_paths(service, access, folder, ollama=ollama)
     try:
         # Once the address is said, commands such as `nearfield models load` find it.
         await listener.begin("http", "", lambda: [folder] if folder else [], address)
@@ -140,12 +179,88 @@ async def _serve(
         await service.start()
         if also is not None:
             also.begin()
-        await serve(found, App({**handlers, **(also.paths() if also else {})}, shown))
+        await serve(found, App({**handlers, **(also.paths() if also else {})}, access))
     finally:
         if also is not None:
             await also.aclose()
         await listener.aclose()
         await service.aclose()
+
+
+async def _serve_team(
+    found: socket.socket,
+    address: str,
+    settings: TeamSettings,
+    tls: ssl.SSLContext | None,
+    *,
+    ollama: bool,
+) -> None:
+    loaded = load(None)
+    for problem in loaded.problems:
+        _say(str(problem))
+    server = settings.server
+    for name in sorted({*server.own_servers} - {*loaded.config.providers}):
+        _say(f"own_servers names {name!r}, and there is no such provider")
+    service = Service(_of_a_team(loaded.config), has_one_user=False, own_servers=server.own_servers)
+    listener, access = ServerListener(service), TeamAccess(settings)
+    handlers = model_paths(service, access, ollama=ollama, is_open=False) | access.paths()
+    connection = type("TeamConnection", (HttpConnection,), {"most": server.connections})
+    renewing = run_task(_renew(tls, settings.tls), "renew the certificate") if tls else None
+    try:
+        await access.begin()
+        await listener.begin("http", "", list, address)
+        _say(f"listening on {address}/v1 for a team (model: nearfield)")
+        _say("tokens are made by `nearfield team add NAME --role ROLE`")
+        await service.start()
+        app = App(handlers, access)
+        await serve(found, app, tls, grace_seconds=server.drain_seconds, connection=connection)
+    finally:
+        if renewing is not None:
+            await stop_task(renewing)
+        await access.aclose()
+        await listener.aclose()
+        await service.aclose()
+
+
+def _of_a_team(config: Config) -> Config:
+    """Return the settings with which nothing that a person has typed is kept on the disk."""
+    completion = structs.replace(config.completion, record=False)
+    cache = structs.replace(config.cache, enabled=False)
+    return structs.replace(config, completion=completion, cache=cache)
+
+
+def _tls(files: TeamTls) -> ssl.SSLContext:
+    """Return the context of a certificate. Raises `ConfigError`."""
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    try:
+        context.load_cert_chain(files.certificate, files.key)
+    except (OSError, ssl.SSLError) as error:
+        why = error.reason if isinstance(error, ssl.SSLError) else error.strerror
+        raise ConfigError(
+            f"The certificate {files.certificate} and its key cannot be used: {why}."
+        ) from error
+    return context
+
+
+async def _renew(context: ssl.SSLContext, files: TeamTls) -> None:
+    """Load the certificate again once its file has changed; new connections then get it."""
+    known = _changed_at(files)
+    while True:
+        await asyncio.sleep(RENEW_SECONDS)
+        now = _changed_at(files)
+        if now != known:
+            try:
+                context.load_cert_chain(files.certificate, files.key)
+                known = now
+            except (OSError, ssl.SSLError) as error:
+                log.warning("the new certificate cannot be used: %s", type(error).__name__)
+
+
+def _changed_at(files: TeamTls) -> list[float]:
+    return [
+        path.stat().st_mtime if path.exists() else 0.0
+        for path in (Path(files.certificate), Path(files.key))
+    ]
 
 
 def _announce(address: str, shown: Token, *, ollama: bool) -> None:

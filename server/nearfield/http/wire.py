@@ -44,13 +44,21 @@ Stops = str | Annotated[list[str | None], Meta(max_length=16)] | None
 
 
 class BadRequest(NearfieldError):
-    """A request that cannot be answered. `param` names the field, `code` is OpenAI's."""
+    """A request that cannot be answered. `param` names the field, `code` is OpenAI's. After
+    `wait_seconds` it is worth asking again; 0 where that is not known."""
 
     def __init__(
-        self, message: str, param: str = "", code: str = "", status: int = 400, hint: str = ""
+        self,
+        message: str,
+        param: str = "",
+        code: str = "",
+        status: int = 400,
+        hint: str = "",
+        wait_seconds: float = 0.0,
     ) -> None:
         super().__init__(message, hint)
         self.param, self.code, self.status = param, code, status
+        self.wait_seconds = wait_seconds
 
 
 class StreamOptions(msgspec.Struct, frozen=True):

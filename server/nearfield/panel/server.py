@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable
 
 from nearfield.features.token import token
+from nearfield.http.access import OneUser
 from nearfield.http.app import App
 from nearfield.http.server import listening, serve
 from nearfield.panel.panel import Panel
@@ -27,7 +28,7 @@ def run(port: int, announce: Callable[[str, str], None]) -> int:
                 f"{address}/panel/#token={shown.value}", f"{address}/panel/#code={panel.code()}"
             )
             try:
-                await serve(socket, App(panel.paths(), shown))
+                await serve(socket, App(panel.paths(), OneUser(shown)))
             finally:
                 await panel.aclose()
 

@@ -32,6 +32,7 @@ READ = {
     "features/doctor/checks.py": "reads /proc/cpuinfo",
     "config/load.py": "reads the settings",
     "engine/llama.py": "reads the head of a model",
+    "features/team/settings.py": "reads the file that the operator names",
     "features/token.py": "reads the token, which others may not have read",
     "index/early_store.py": "reads our own vectors",
     "index/embedder.py": "reads the packaged tokenizer",

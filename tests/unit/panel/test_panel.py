@@ -20,6 +20,7 @@ from nearfield.features import local_only
 from nearfield.features.chat.kept_chats import KeptChats
 from nearfield.features.chat.session import ChatSession, Exchange
 from nearfield.features.token import Token
+from nearfield.http.access import OneUser
 from nearfield.http.app import App
 from nearfield.http.wire import BadRequest
 from nearfield.panel.health import remedy_of
@@ -50,7 +51,7 @@ async def panel(home: Path) -> AsyncGenerator[Panel]:
 
 @pytest.fixture
 async def client(panel: Panel) -> AsyncGenerator[httpx.AsyncClient]:
-    transport = httpx.ASGITransport(app=App(panel.paths(), Token(TOKEN, "the test")))
+    transport = httpx.ASGITransport(app=App(panel.paths(), OneUser(Token(TOKEN, "the test"))))
     async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1:8770") as one:
         yield one
 
@@ -248,7 +249,7 @@ async def test_one_switch_keeps_everything_here_and_restores_what_was(
     if not kept:
         (home / "config" / local_only.FILE).write_text("local_only")  # says nothing
     again = Panel(Token(TOKEN, "the test"))
-    transport = httpx.ASGITransport(app=App(again.paths(), Token(TOKEN, "the test")))
+    transport = httpx.ASGITransport(app=App(again.paths(), OneUser(Token(TOKEN, "the test"))))
     async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1:8770") as other:
         off = await post(other, "privacy/local_only", on=False)
     await again.aclose()
@@ -407,7 +408,7 @@ async def test_a_job_ends_as_done_failed_or_stopped() -> None:
 
 
 async def test_streams_begin_with_the_state_and_are_bounded(panel: Panel, home: Path) -> None:
-    app = App(panel.paths(), Token(TOKEN, "the test"))
+    app = App(panel.paths(), OneUser(Token(TOKEN, "the test")))
     streams = [_Stream(app) for _ in range(9)]
     async with contextlib.AsyncExitStack() as stack:
         for stream in streams[:8]:
