@@ -13,7 +13,7 @@ import psutil
 from nearfield.config.paths import data_dir
 from nearfield.engine import frames
 from nearfield.engine.frames import Cancel, Command, Generate, LoadModel, Tokenize
-from nearfield.engine.memory import check_memory, expected
+from nearfield.engine.memory import check_memory, expected, weights
 from nearfield.engine.pipe import Inbox, own_output, read_commands, send
 from nearfield.engine.rates import Rates
 from nearfield.engine.serial import Library, SerialScheduler
@@ -114,7 +114,7 @@ class _SerialWorker:
                 documents=1,
                 layers=0,
                 vocabulary=library.vocabulary,
-                bytes=expected(path),
+                bytes=weights(path),
                 fim=library.fim,
                 chat_template=bool(library.chat_template),
                 tools="tools" in library.chat_template,
