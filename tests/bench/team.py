@@ -119,7 +119,7 @@ class Outcome:
         """Count one answer."""
         marks = set(re.findall(r"mark\d{3}x", text))
         if status != 200 or mark(person) not in marks:
-            self.lost[f"{status} {text[:80]}"] += 1
+            self.lost[f"{status} {text[:300]}"] += 1
         elif marks != {mark(person)}:
             self.wrong += 1
         else:
