@@ -67,6 +67,7 @@ test: setup static ## Run every check
 	@echo "== panel" && scripts/check-panel
 	@echo "== VS Code extension" && scripts/check-vscode
 	@echo "== Neovim plugin" && scripts/check-neovim
+	@PATH="$$PATH:/usr/sbin" command -v nginx >/dev/null || scripts/install-packages nginx-light
 	@emacs --batch --eval "(require 'eglot)" 2>/dev/null || scripts/install-packages emacs-nox elpa-eglot
 	@echo "== processes and editors" && CI=1 $(BIN)/python -m pytest -q -n 2 --dist loadfile \
 		tests/e2e tests/hostile tests/engine tests/editors --ignore-glob='*/test_vscode*'

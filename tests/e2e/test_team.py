@@ -223,8 +223,8 @@ def test_behind_nginx_streams_arrive_piece_by_piece(
         given = given.replace(old, new)
     file = tmp_path / "nginx.conf"
     file.write_text(NGINX.format(folder=tmp_path, server=given))
-    proxy = subprocess.Popen([nginx, "-p", str(tmp_path), "-c", str(file)])
     context = ssl.create_default_context(cafile=authority[1] / "ca.pem")
+    proxy = subprocess.Popen([nginx, "-p", str(tmp_path), "-c", str(file)])
     try:
         while not is_open(port):
             assert proxy.poll() is None
