@@ -32,6 +32,7 @@ READ = {
     "features/doctor/checks.py": "reads /proc/cpuinfo",
     "config/load.py": "reads the settings",
     "engine/llama.py": "reads the head of a model",
+    "engine/onnx_worker.py": "reads the folder of a model that the settings name",
     "features/team/settings.py": "reads the file that the operator names",
     "features/token.py": "reads the token, which others may not have read",
     "index/early_store.py": "reads our own vectors",
