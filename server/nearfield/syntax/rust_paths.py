@@ -143,7 +143,9 @@ def reaches(node: tree_sitter.Node, scope: tree_sitter.Node) -> bool:
     or this name from the one around it, but for those that a path with `super` leaves."""
     child, is_here = _left(node)
     if not is_here:
-        return False
+        if not is_imported(node):
+            return False
+        child = _module_of(node)  # the name that another file's thing has here
     name = node.text
     while child is not None and child != scope and scope.start_byte <= child.start_byte:
         body = child.child_by_field_name("body")

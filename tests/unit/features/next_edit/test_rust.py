@@ -334,6 +334,10 @@ CRATE = {
         '    price("c", 3).cents + one.cents + one.round(true)\n}\n'
     ),
     "src/named.rs": "use super::goods::price as cost;\n\nfn x() {\n    cost('d', 4);\n}\n",
+    "src/goods/bags.rs": (
+        "use super::{price, Price};\n\nfn x() -> Price {\n    price('j', 1)\n}\n"
+        "mod tests {\n    use super::*;\n    fn y() {\n        price('k', 2);\n    }\n}\n"
+    ),
     "src/hidden.rs": "use crate::goods::*;\nuse other::*;\n\nfn x() {\n    price('e', 5);\n}\n",
     "src/own.rs": "fn price(a: u32, b: u32) {}\nfn x() {\n    price(6, 6);\n}\n",
     "tests/pay.rs": (
@@ -351,6 +355,7 @@ CRATE = {
         pytest.param(
             "price", "worth",
             {
+                "src/goods/bags.rs": "use super::{worth, Price};",
                 "src/goods/kinds.rs": "    worth('a', 1)",
                 "src/named.rs": "use super::goods::worth as cost;",
                 "src/till.rs": '    worth("c", 3).cents',
@@ -361,6 +366,7 @@ CRATE = {
         pytest.param(
             "Price", "Money",
             {
+                "src/goods/bags.rs": "fn x() -> Money {",
                 "src/goods/kinds.rs": "fn kind() -> Money",
                 "src/lib.rs": "pub use goods::Money;",
                 "src/till.rs": "crate::goods::Money)",
@@ -371,6 +377,7 @@ CRATE = {
         pytest.param(
             "name: &str, count: u32", "count: u32, name: &str",
             {
+                "src/goods/bags.rs": "    price(1, 'j')",
                 "src/goods/kinds.rs": "    price(1, 'a')",
                 "src/till.rs": '    price(3, "c").cents',
                 "tests/pay.rs": "let p: Price = price(8, 'g')",
@@ -389,6 +396,7 @@ async def test_what_follows_in_other_files(
     for place, piece in wanted.items():
         assert piece in done[place]
     if old == "price":
+        assert "        worth('k', 2)" in done["src/goods/bags.rs"]
         assert "the_shop::goods::worth('i', 9)" in done["tests/pay.rs"]
 
 
