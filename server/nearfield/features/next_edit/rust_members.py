@@ -17,7 +17,7 @@ from nearfield.syntax.rust import PATHS, ancestors, is_imported, is_no_variable,
 from nearfield.syntax.rust_paths import imports, path_before, path_in_tokens, reaches
 from nearfield.syntax.scopes import scope_of, text_of
 
-__all__ = ["defines_member", "is_method", "owner_of"]
+__all__ = ["defines_member", "is_method", "may_be_variant", "owner_of"]
 
 _FUNCTIONS = frozenset({"function_item", "function_signature_item"})
 _HELD = _FUNCTIONS | {"const_item", "type_item", "associated_type"}
@@ -71,6 +71,21 @@ def defines_member(node: tree_sitter.Node) -> bool:
 def is_method(node: tree_sitter.Node) -> bool:
     """Return whether a member's definition is a function; a field may have the same name."""
     return node.parent is not None and node.parent.type in _FUNCTIONS
+
+
+def may_be_variant(parsed: Parsed, node: tree_sitter.Node) -> bool:
+    """Return whether a wildcard may make the name `node` a variant of an enum of the file, and not
+    the type that has this name there too."""
+    name = text_of(node)
+    if node.type != "identifier" or not name[:1].isupper():
+        return False
+    around = list(ancestors(node))
+    return any(
+        one.is_wildcard
+        and one.within in around
+        and name in _variants(parsed, one.path[-1] if one.path else "", "")
+        for one in imports(parsed)
+    )
 
 
 def _type_named(node: tree_sitter.Node, name: str) -> str | None:

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 import tree_sitter
 
 from nearfield.features.next_edit.members import member_of, members
+from nearfield.features.next_edit.rust_members import may_be_variant
 from nearfield.syntax.definitions import name_node
 from nearfield.syntax.parser import Parsed
 from nearfield.syntax.rust import ITEMS, is_imported
@@ -226,7 +227,7 @@ def _within_scope(
     inner = [one for one in holders.values() if one is not None and one != scope]
     kept = [one for one in found if not any(_within(one, other) for other in inner)]
     if parsed.language.name == "rust":
-        kept = [one for one in kept if reaches(one, scope)]
+        kept = [one for one in kept if reaches(one, scope) and not may_be_variant(parsed, one)]
     own = [one for one in kept if holders[one.id] == scope]
     # A value that is given later is no new name.
     if not own or node not in kept or (node in own and node != own[0]):

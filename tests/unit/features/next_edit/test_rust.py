@@ -261,6 +261,13 @@ mod apart {
         Small
     }
 }
+struct Range(u32);
+enum Limit { Range(u32) }
+fn limit() -> Limit {
+    use self::Limit::*;
+    let whole: Range = other();
+    Range(1)
+}
 """
 
 
@@ -297,6 +304,8 @@ mod apart {
              ("x: Size", "x: Extent")],
             id="an enum whose variants are imported",
         ),
+        pytest.param("struct Range", "struct Span", [("whole: Range", "whole: Span")],
+                     id="a type that is called like a variant"),
         pytest.param("fn fit", "fn make", [("super::fit(super::fit", "super::make(super::make")],
                      id="a function by the path to it"),
     ],
