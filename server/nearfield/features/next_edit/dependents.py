@@ -166,7 +166,11 @@ def foreign_edits(
     `burst` in the text of `now`."""
     if isinstance(group.cause, Renamed):
         new = _new_name(now, burst, group.cause, group.sites)
-        taken = (one for one in named(other, new, Span(0, len(other.text))) if is_variable(one))
+        taken = (
+            one
+            for one in named(other, new, Span(0, len(other.text)))
+            if is_variable(one) and not _is_done(sites, other.span(one))
+        )
         is_member = bool(group.cause.uses.owner) or group.cause.uses.local
         if not new or (not is_member and any(True for _ in taken)):
             return []
@@ -174,6 +178,13 @@ def foreign_edits(
     if isinstance(group.cause, Signed):
         return _corrected(now, burst, group, other, sites)
     return []
+
+
+def _is_done(sites: Sequence[EditTarget], span: Span) -> bool:
+    """Return whether the name at `span` is one that the user has put at one of `sites`."""
+    return any(
+        not one.open and one.span.start < span.end and span.start < one.span.end for one in sites
+    )
 
 
 def _renamed(

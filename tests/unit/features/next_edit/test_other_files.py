@@ -449,3 +449,40 @@ async def test_files_are_found_once_the_index_has_them(start: Start) -> None:
     asked = len(project.asked)
     assert await project.edits.jump(goods) is not None
     assert len(project.asked) == asked
+
+
+@pytest.mark.parametrize(
+    ("files", "old", "new", "wanted"),
+    [
+        pytest.param(
+            {
+                "go.mod": "module shop\n",
+                "goods.go": "package shop\n\nfunc Price(n int) int {\n\treturn n\n}\n",
+                "till.go": "package shop\n\nfunc Pay() int {\n\treturn Price(1) + Price(2)\n}\n",
+            },
+            "Price", "Cost", "\treturn Cost(1) + Cost(2)\n",
+            id="of its package",
+        ),
+        pytest.param(
+            {
+                "goods.py": "def price(n):\n    return n\n",
+                "till.py": "import goods\n\nx = goods.price(1) + goods.price(2)\n",
+            },
+            "price", "cost", "x = goods.cost(1) + goods.cost(2)\n",
+            id="through the module",
+        ),
+    ],
+)  # fmt: skip
+async def test_a_name_that_was_put_in_does_not_end_the_offers(
+    start: Start, files: dict[str, str], old: str, new: str, wanted: str
+) -> None:
+    project = start(files)
+    goods, till = (one for one in files if one != "go.mod")
+    project.edit(project.open(goods), old, new)
+    document = project.open(till)
+    for _ in range(2):
+        project.now += 5
+        one = (await project.edits.offered(document, 0))[0]
+        document = project.replace(document, one.span, one.new)
+    assert wanted in document.text
+    assert await project.edits.offered(document, 0) == ()
