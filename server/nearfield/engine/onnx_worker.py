@@ -23,6 +23,7 @@ from nearfield.engine.frames import Generate, LoadModel, Variant
 from nearfield.engine.serial import RunningGeneration, Sampled
 from nearfield.engine.serial_worker import run
 from nearfield.errors import EngineError, ModelLoadFailed
+from nearfield.files.lines import split_lines
 
 # A compiled module without types.
 _genai: Any = import_module("onnxruntime_genai")
@@ -38,7 +39,7 @@ def _failing(what: type[EngineError], message: str, hint: str) -> Generator[None
     try:
         yield
     except (RuntimeError, ValueError, TypeError, KeyError) as error:
-        said = str(error).strip().splitlines() or ["no reason"]
+        said = split_lines(str(error).strip()) or ["no reason"]
         raise what(f"{message}: {said[0][:300]}", hint) from error
 
 

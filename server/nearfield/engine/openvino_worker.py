@@ -29,6 +29,7 @@ from nearfield.engine.frames import Generate, LoadModel, Variant
 from nearfield.engine.serial import RunningGeneration, Sampled
 from nearfield.engine.serial_worker import run
 from nearfield.errors import EngineError, ModelLoadFailed
+from nearfield.files.lines import split_lines
 
 # OpenVINO imports a library that reports to Google Analytics, though not from what is used here.
 # Without it a stub of its own takes that place.
@@ -79,7 +80,7 @@ def _failing(what: type[EngineError], message: str, hint: str) -> Generator[None
     try:
         yield
     except (RuntimeError, ValueError, TypeError) as error:
-        said = [line for line in str(error).splitlines() if line.strip()]
+        said = [line for line in split_lines(str(error)) if line.strip()]
         raise what(f"{message}: {said[-1].strip()[:300] if said else 'no reason'}", hint) from error
 
 

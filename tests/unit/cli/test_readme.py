@@ -13,6 +13,7 @@ import pytest
 from nearfield.cli.main import COMMANDS
 from nearfield.config.keys import Leaf, find
 from nearfield.config.load import load
+from nearfield.errors import CatalogError, ModelLoadFailed
 from nearfield.providers.anthropic import AnthropicOptions
 from nearfield.providers.managed import ManagedOptions
 from nearfield.providers.ollama import OllamaOptions
@@ -54,7 +55,12 @@ def test_every_example_of_a_page_loads_and_its_providers_can_be_built(
         loaded = load(None, None, {"NEARFIELD_CONFIG_DIR": str(tmp_path)})
         assert not loaded.problems
         for name, settings in loaded.config.providers.items():
-            assert build(name, settings, environ={}).name == name
+            try:
+                assert build(name, settings, environ={}).name == name
+            except (CatalogError, ModelLoadFailed) as error:
+                # These open their model; on this machine it is not.
+                assert settings.kind in ("onnx", "openvino"), error.message
+                assert re.search(r"is not (?:there|on this machine)", error.message)
 
 
 def test_every_option_of_a_provider_is_on_its_page() -> None:

@@ -21,6 +21,7 @@ PASSED_ON = {
 """Set for programs that we start, or moved by the editor for tests."""
 NO_VARIABLES = {
     "AVX512_VNNI", "CA_FILE", "CREATE_NEW_PROCESS_GROUP", "MATMUL_INT8", "O_NOFOLLOW", "O_NONBLOCK",
+    "Q4_1", "Q4_K_M", "Q8_0",
 }  # fmt: skip
 
 

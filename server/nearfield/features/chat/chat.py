@@ -158,7 +158,9 @@ class ChatService:
         served, notes = await self._served(router, session, ask, config)
         functions |= served
         tools = tuple(map(_tool, functions.values()))
-        tool_context = await asyncio.to_thread(self._tool_context, ask, config)
+        # Asking for it lets features read what has happened, which is for the event loop.
+        knowledge = self._knowledge()
+        tool_context = await asyncio.to_thread(self._tool_context, ask, config, knowledge)
         tool_context.written = partial(self._written, ask, reply)
         role = ask.role or usual_role(self._brains.configs.user, Task.CHAT)
         user = self._brains.configs.user
@@ -294,11 +296,11 @@ class ChatService:
             Accepted("", "chat", path, root, after, time.time(), None, before or "", origin)
         )
 
-    def _tool_context(self, ask: Ask, config: Config) -> ToolContext:
+    def _tool_context(self, ask: Ask, config: Config, knowledge: Knows | None) -> ToolContext:
         return ToolContext(
             limits=config.chat,
             host=self._host,
-            knowledge=self._knowledge(),
+            knowledge=knowledge,
             inside=Folder(ask.workspace, config.files.exclude) if ask.workspace else None,
             snapshot=ask.snapshot,
         )
