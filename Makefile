@@ -56,6 +56,10 @@ coverage: $(CHECKS) ## Run the unit tests with branch coverage and report what t
 catalogue: $(CHECKS) ## Compare the catalogue of models with the hub, which must be within reach
 	@$(BIN)/python -m pytest -q -m hub tests/unit/catalog/test_against_hub.py
 
+tuning: setup ## Train a LoRA adapter in tests; installs PyTorch, 3 GB on Linux
+	@$(BIN)/pip install --quiet --constraint constraints.txt --editable ".[tune]"
+	@$(BIN)/python -m pytest -q -m tune tests/engine/test_tuning.py
+
 lock: $(CHECKS) ## Take the newest versions of all dependencies into constraints.txt
 	@$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --all-extras \
 		--no-emit-index-url --no-header --no-annotate --output-file constraints.txt pyproject.toml

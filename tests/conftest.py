@@ -18,7 +18,7 @@ from nearfield.catalog.models import Catalog
 settings.register_profile("nearfield", deadline=None)
 settings.load_profile("nearfield")
 
-ON_REQUEST = ("hub", "plugin")
+ON_REQUEST = ("hub", "plugin", "tune")
 """Marks of tests that need what no checkout has; they run only when `-m` names the mark."""
 
 

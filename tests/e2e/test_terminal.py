@@ -108,6 +108,7 @@ COMMANDS_WITH_DATA: dict[str, tuple[str, ...]] = {
     "models unload": ("models", "unload", EVIL),
     "models outdated": ("models", "outdated"),
     "models bench": ("models", "bench", EVIL, EVIL, "--repository", EVIL),
+    "models tune": ("models", "tune", EVIL, "--repository", EVIL, "--name", EVIL),
     "setup": ("setup", "--no-servers"),
     "models recommend": ("models", "recommend"),
     "providers list": ("providers", "list"),

@@ -78,6 +78,7 @@ ARGUMENTS: dict[str, Arguments] = {
     "models unload": lambda file: ["models", "unload", "--server", file.lstrip("-")],
     "models outdated": lambda file: ["models", "outdated"],
     "models bench": lambda file: ["models", "bench", "far", "./" + file, "--repository", "."],
+    "models tune": lambda file: ["models", "tune", "./" + file, "--repository", "."],
     "providers list": lambda file: ["providers", "list"],
     "providers models": lambda file: ["providers", "models", "far"],
     "providers probe": lambda file: ["providers", "probe", "far"],

@@ -30,6 +30,7 @@ from nearfield.cli.opening import settings_of
 from nearfield.cli.output import ExitCode, ask_choice, emit, print_json, report, reported, say
 from nearfield.cli.progress import PullProgress, tell_step
 from nearfield.cli.table import Kind, print_table
+from nearfield.cli.tune import tune
 from nearfield.config.load import load
 from nearfield.errors import ConfigError, DownloadFailed
 from nearfield.network.setting import environ_of
@@ -274,6 +275,7 @@ def use(
         )
 
 
+app.command("tune")(tune)
 app.command("load")(resident.load)
 app.command("unload")(resident.unload)
 app.command("bench")(bench)

@@ -262,6 +262,12 @@ class EngineClient:
         event = await self._ask(lambda id: frames.Tokenize(id, text))
         return event.tokens if isinstance(event, frames.Tokenized) else []
 
+    async def tokenize_prompt(self, prompt: frames.Variant) -> tuple[list[int], bytes]:
+        """Return the tokens that are evaluated for a prompt, and the bytes with which the answer
+        begins where its last token is healed."""
+        event = await self._ask(lambda id: frames.Tokenize(id, "", prompt))
+        return (event.tokens, event.owed) if isinstance(event, frames.Tokenized) else ([], b"")
+
     async def save(self, document: str, path: str, variants: list[frames.Variant]) -> int:
         """Write what the KV cache holds of a prompt to `path`; return how many tokens."""
         event = await self._ask(lambda id: frames.Save(id, document, path, variants))

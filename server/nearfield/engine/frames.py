@@ -93,10 +93,11 @@ class Cancel(msgspec.Struct, tag="cancel", frozen=True):
 
 
 class Tokenize(msgspec.Struct, tag="tokenize", frozen=True):
-    """Answered by `Tokenized`."""
+    """Answered by `Tokenized`: the tokens of `text`, or those of a prompt."""
 
     id: int
     text: str
+    prompt: Variant | None = None
 
 
 class Save(msgspec.Struct, tag="save", frozen=True):
@@ -253,10 +254,12 @@ class JobFailed(msgspec.Struct, tag="failed", frozen=True):
 
 
 class Tokenized(msgspec.Struct, tag="tokenized", frozen=True):
-    """The answer to `Tokenize`."""
+    """The answer to `Tokenize`. `owed` are the bytes with which the answer to a healed prompt
+    begins."""
 
     id: int
     tokens: list[int]
+    owed: bytes = b""
 
 
 class StateTokens(msgspec.Struct, tag="kept", frozen=True):

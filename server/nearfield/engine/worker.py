@@ -118,13 +118,20 @@ class Worker:
             case Cancel() if self.scheduler is not None:
                 self.scheduler.cancel(command.id)
             case Tokenize() if self._model is not None:
-                self.send(frames.Tokenized(command.id, self._model.tokenize(command.text)))
+                self._tokenize(command, self._model)
             case Save() if self._model is not None:
                 self._save(command, self._model)
             case Restore():
                 self._restore(command)
             case _:
                 pass  # A cancel that arrives while no model is loaded has nothing to end.
+
+    def _tokenize(self, command: Tokenize, model: Model) -> None:
+        if command.prompt is None:
+            self.send(frames.Tokenized(command.id, model.tokenize(command.text)))
+            return
+        prompt = tokenize(model, command.prompt, 0)
+        self.send(frames.Tokenized(command.id, prompt.tokens, prompt.owed))
 
     def _load(self, options: LoadModel) -> None:
         self._free()

@@ -100,11 +100,7 @@ def contender(name: str, config: Config, catalog: Catalog) -> Contender:
     base, _, model = name.partition("/")
     settings = config.providers.get(name) or config.providers.get(base)
     if settings is None:
-        choice = named(name, catalog)
-        status = choice.path.stat()
-        adapter = choice.adapter or ""
-        key = f"{choice.name} {status.st_size} {status.st_mtime_ns} {adapter}".strip()
-        return Contender(name, key, choice)
+        return chosen(named(name, catalog))
     from nearfield.providers.registry import build
 
     if model and name not in config.providers:
@@ -119,6 +115,20 @@ def contender(name: str, config: Config, catalog: Catalog) -> Contender:
     if not provider.capabilities.infill:
         raise ConfigError(f"{name} does not fill in the middle.")
     return Contender(name, f"{name} {provider.model}", provider=provider)
+
+
+def chosen(choice: ModelChoice) -> Contender:
+    """Return a model of the embedded engine as a contender. Raises `ConfigError`."""
+    adapter, files = choice.adapter, [choice.path]
+    scale = ""
+    if adapter is not None:
+        files, scale = [*files, Path(adapter.path)], f"{adapter.path} {adapter.scale}"
+    try:
+        stats = [file.stat() for file in files]
+    except OSError as error:
+        raise ConfigError(f"{error.filename} cannot be read: {error.strerror}.") from error
+    stamps = " ".join(f"{stat.st_size} {stat.st_mtime_ns}" for stat in stats)
+    return Contender(choice.name, f"{choice.name} {stamps} {scale}".strip(), choice)
 
 
 def kept_rows(path: Path) -> KeptRows[HoleRow]:
@@ -138,21 +148,27 @@ async def compare(
     the error tree."""
     holes = [hole for some in sets.values() for hole in some]
     for one in contenders:
-        left = [hole for hole in holes if rows.get((one.key, hole.key)) is None]
-        if left:
-            await _fill(one, left, config, rows, step)
-    return [_pair(name, contenders, some, rows) for name, some in sets.items()]
+        await fill(one, holes, config, rows, step)
+    return [paired(name, contenders, some, rows) for name, some in sets.items()]
 
 
-async def _fill(
+async def fill(
     one: Contender,
     holes: Sequence[CodeHole],
     config: Config,
     rows: KeptRows[HoleRow],
     step: Callable[[str, int, int], None],
+    is_late: Callable[[], bool] = lambda: False,
 ) -> None:
+    """Let one contender fill the holes that `rows` does not have, until `is_late`. Raises from the
+    error tree."""
+    holes = [hole for hole in holes if rows.get((one.key, hole.key)) is None]
+    if not holes:
+        return
     async with _ready(one, config) as (provider, pid):
         for number, hole in enumerate(holes):
+            if is_late():
+                return
             step(one.name, number, len(holes))
             rows.add(_row(one, hole, await fill_hole(provider, hole), _memory(pid())))
 
@@ -222,9 +238,10 @@ def keys_saved(text: str, wanted: str) -> int:
     return sum(len(word) for word in words)
 
 
-def _pair(
+def paired(
     name: str, contenders: Sequence[Contender], holes: Sequence[CodeHole], rows: KeptRows[HoleRow]
 ) -> ScorePair:
+    """Return the scores of both contenders, who have filled all of `holes`."""
     first, second = (
         [row for hole in holes if (row := rows.get((one.key, hole.key)))] for one in contenders
     )

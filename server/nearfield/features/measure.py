@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from nearfield.config.schema import Engine as EngineSettings
     from nearfield.engine.client import EngineClient
     from nearfield.providers.base import Provider
+    from nearfield.providers.embedded import Embedded
 
 ANSWER_TOKENS = 32
 DEADLINE_SECONDS = 120.0
@@ -65,7 +66,7 @@ async def measure(
 @asynccontextmanager
 async def loaded(
     settings: EngineSettings, choice: ModelChoice
-) -> AsyncGenerator[tuple[EngineClient, Provider]]:
+) -> AsyncGenerator[tuple[EngineClient, Embedded]]:
     """Yield an engine that has begun to load a model, and its provider; close them at the end."""
     from nearfield.catalog.templates import fim_template
     from nearfield.engine.client import EngineClient

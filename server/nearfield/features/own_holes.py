@@ -8,7 +8,7 @@ leave a hole where it was.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
 from nearfield.errors import ConfigError
@@ -39,7 +39,7 @@ def cut_holes(root: Path, count: int, seed: int = 0, exclude: Sequence[str] = ()
     found: list[CodeHole] = []
     for path in _tracked(root, seed):
         language = language_for("", path)
-        if language is None or not _is_shown(tree, path):
+        if language is None or not is_shown(tree, path):
             continue
         try:
             text = plain_breaks(files.text(path, 1_000_000).text)
@@ -47,7 +47,7 @@ def cut_holes(root: Path, count: int, seed: int = 0, exclude: Sequence[str] = ()
             continue
         if unfit(path, text):
             continue
-        found += list(_cut(path, language, text, seed))[: count - len(found)]
+        found += list(holes_in(path, language, text, seed))[: count - len(found)]
         if len(found) >= count:
             return found
     if not found:
@@ -62,19 +62,23 @@ def _tracked(root: Path, seed: int) -> list[str]:
     return sorted(paths, key=lambda path: digest(f"{seed}\0{path}"))
 
 
-def _is_shown(tree: Tree, path: str) -> bool:
+def is_shown(tree: Tree, path: str) -> bool:
+    """Return whether a file is there and the rules let models see it."""
     entry = tree.look(path)
     return entry is not None and not entry.reason
 
 
-def _cut(path: str, language: Language, text: str, seed: int) -> Iterator[CodeHole]:
+def holes_in(
+    path: str, language: Language, text: str, seed: int, rows: Collection[int] | None = None
+) -> Iterator[CodeHole]:
+    """Yield holes in a file's `text`, only in these `rows` (from 0) where they are given."""
     lines = text.split("\n")
     # A model without a fill-in form needs some text before the hole.
     top = next((number for number, line in enumerate(lines) if line.strip()), 0)
     fit = [
         number
         for number, line in enumerate(lines)
-        if number > top and _is_fit(line.strip(), language)
+        if number > top and (rows is None or number in rows) and is_fit(line.strip(), language)
     ]
     fit.sort(key=lambda number: digest(f"{seed}\0{path}\0{lines[number]}"))
     for place, number in enumerate(fit[:HOLES_PER_FILE]):
@@ -92,7 +96,7 @@ def _cut(path: str, language: Language, text: str, seed: int) -> Iterator[CodeHo
         )
 
 
-def _is_fit(line: str, language: Language) -> bool:
+def is_fit(line: str, language: Language) -> bool:
     """Return whether a line is code that a model could know: no comment, text and brackets."""
     is_comment = language.comment and line.startswith(language.comment)
     is_text = line.startswith(("/*", "*", '"""', "'''", "<!--"))

@@ -26,6 +26,8 @@ SECONDS = 5.0
 """For what git need not look at files for."""
 MAX_BYTES = 20_000_000
 MAX_CONFIG_BYTES = 1_000_000
+MAX_GIVEN = 16_384
+"""Bytes that fit into a pipe on every system, so that they are written before git is read."""
 
 _SAFE = (
     "--no-pager",
@@ -104,11 +106,11 @@ class Git:
         self._process: subprocess.Popen[bytes] | None = None
         self._stopped = False
 
-    def run(self, *words: str) -> bytes:
-        """Return what git prints. Raises `GitFailed` when it fails, takes too long, or prints too
-        much."""
+    def run(self, *words: str, given: bytes = b"") -> bytes:
+        """Return what git prints; `given` is what it reads, at most `MAX_GIVEN` bytes. Raises
+        `GitFailed` when it fails, takes too long, or prints too much."""
         if words[0] not in _READ_FILES:
-            return self._run(words, self._most)
+            return self._run(words, self._most, given)
         top = os.fsdecode(self._run(("rev-parse", "--show-toplevel"), 65_536)).rstrip("\r\n")
         if real_inside(self._folder, top) is None:
             raise GitFailed(
@@ -129,13 +131,17 @@ class Git:
             if self._process is not None:
                 _kill(self._process)
 
-    def _run(self, words: Sequence[str], most: int) -> bytes:
-        process = self._start(words)
+    def _run(self, words: Sequence[str], most: int, given: bytes = b"") -> bytes:
+        process = self._start(words, given)
         late = threading.Timer(self._seconds, self.stop)
         late.daemon = True
         late.start()
         try:
             assert process.stdout is not None  # noqa: S101 - asked for in `_start`
+            if process.stdin is not None:
+                with suppress(BrokenPipeError):  # its exit code says why
+                    process.stdin.write(given)
+                    process.stdin.close()
             printed = process.stdout.read(most + 1)
             if len(printed) > most:
                 raise GitFailed("Git says more than can be used.")
@@ -154,7 +160,7 @@ class Git:
             raise GitFailed("Git could not tell.", "Is the folder in a repository?")
         return printed
 
-    def _start(self, words: Sequence[str]) -> subprocess.Popen[bytes]:
+    def _start(self, words: Sequence[str], given: bytes) -> subprocess.Popen[bytes]:
         command = [_program(self._folder), *_SAFE, *words]
         with self._lock:
             if self._stopped:
@@ -164,7 +170,7 @@ class Git:
                     command,
                     cwd=self._folder,
                     env=_environment(),
-                    stdin=subprocess.DEVNULL,
+                    stdin=subprocess.PIPE if given else subprocess.DEVNULL,
                     stdout=subprocess.PIPE,
                     stderr=subprocess.DEVNULL,
                     start_new_session=True,

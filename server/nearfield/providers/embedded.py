@@ -372,6 +372,21 @@ class WorkerProvider:
             self.start()
             return len(await self._engine.tokenize(text))
 
+    async def in_tokens(
+        self, request: InfillRequest, middle: str
+    ) -> tuple[list[int], list[int], bool]:
+        """Return what `infill` would evaluate for a request, in tokens, those of the answer
+        `middle`, and whether the prompt has a suffix. Where it has none, the answer
+        has a line break at its end."""
+        with self._under_way():
+            self.start()
+            info = await self._engine.ready(request.deadline)
+            template = self._template or from_vocabulary(info)
+            _, variant = self._variants(request, template)[0]
+            prompt, owed = await self._engine.tokenize_prompt(variant)
+            answer = owed.decode("utf-8", "replace") + middle + "\n" * (template is None)
+            return prompt, await self._engine.tokenize(answer), template is not None
+
     @contextmanager
     def _under_way(self) -> Generator[None]:
         """Keep the model in memory during a request."""
