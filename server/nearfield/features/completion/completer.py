@@ -95,8 +95,10 @@ class _Turn:
 
     def hidden(self, completion: CachedCompletion) -> Reason:
         """Return why it is not shown without being asked by a key, `SHOWN` if it is."""
-        if self.request.invoked:
-            return Reason.SHOWN
+        return Reason.SHOWN if self.request.invoked else self.unasked(completion)
+
+    def unasked(self, completion: CachedCompletion) -> Reason:
+        """Return why a key alone shows it, `SHOWN` if typing does too."""
         if is_unsure(completion.confidence, self.settings):
             return Reason.UNSURE
         is_short = 0 < len(completion.text.strip()) < MIN_CHARS
@@ -255,8 +257,8 @@ class Completer(Feature):
             if cached is not None:
                 metrics.situation = Situation.CACHED
                 # A manual request right after a shown suggestion asks for alternatives.
-                confidence = matches[0].completion.confidence
-                is_again = request.invoked and not is_unsure(confidence, settings)
+                is_seen = self._alternatives is not None or not turn.unasked(matches[0].completion)
+                is_again = request.invoked and is_seen
                 wait = ALTERNATIVES_SECONDS if is_again else 0.0
                 return await self._with_alternatives(turn, cached, wait)
         if scope is not None:

@@ -8,10 +8,11 @@ from typing import Any
 import pytest
 from tests.unit.features.conftest import FakeUser, Start, scripted, until
 
+from nearfield.features.completion import completer
 from nearfield.features.completion.acceptance import Taken
 from nearfield.features.completion.question import RequestScope
 from nearfield.providers.scripted import Scripted
-from nearfield.types import InfillRequest, Priority, Selected, Span
+from nearfield.types import InfillRequest, Priority, Reason, Selected, Span
 
 ADD = "def add(a, b):\n    return |\n"
 FIRST = {"match": r"return $", "text": "a + b\n"}
@@ -104,6 +105,19 @@ async def test_the_first_suggestion_does_not_wait_for_slow_alternatives(start: S
     await until(lambda: others(model))
     assert others(model)[0].priority is Priority.PREFILL
     assert others(model)[0].avoid == ("a + b",)
+
+
+async def test_a_key_that_shows_what_typing_does_not_waits_for_no_alternatives(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(completer, "ALTERNATIVES_SECONDS", 600.0)
+    model = scripted("model", {**FIRST, "text": "ab\n"}, *answers("sum(c)\n", delay_ms=600_000)[1:])
+    person = FakeUser(await start(model, invoked_deadline_ms=60_000), ADD)
+    assert (await person.ask()).reason is Reason.TOO_SHORT
+    async with asyncio.timeout(30):
+        assert said(await person.ask(invoked=True)) == ["ab"]
+    await until(lambda: others(model))
+    assert others(model)[0].avoid == ("ab",)
 
 
 async def test_quick_alternatives_are_returned_with_the_first(start: Start) -> None:
