@@ -5,11 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from weakref import WeakKeyDictionary
 
 import tree_sitter
 
 from nearfield.syntax.parser import Parsed
 from nearfield.syntax.rust import PATHS, ancestors, is_imported
+from nearfield.syntax.scopes import text_of
 
 __all__ = [
     "Import",
@@ -34,28 +36,32 @@ _USE = re.compile(r"(?<!\w)use(?!\w)")
 @dataclass(frozen=True, slots=True)
 class Import:
     """A name that a `use` brings in, or all of a wildcard: `nodes` are those of its path, of which
-    the last one is the name, but for a wildcard. `alias` is what it is called here. `within` is the
+    the last one is the name, but for a wildcard, and `path` their names. `local` is what it is
+    called here, "" for a wildcard, and `alias` the node where that is another name. `within` is the
     module or block that it is for."""
 
     nodes: tuple[tree_sitter.Node, ...]
+    path: Path
+    local: str
     alias: tree_sitter.Node | None
     is_wildcard: bool
     within: tree_sitter.Node
     is_public: bool
 
-    @property
-    def path(self) -> Path:
-        """The names of the whole path."""
-        return tuple(map(_text, self.nodes))
 
-    @property
-    def local(self) -> str:
-        """The name that it has here, "" for a wildcard."""
-        return "" if self.is_wildcard else _text(self.alias or self.nodes[-1])
+_found: WeakKeyDictionary[Parsed, tuple[Import, ...]] = WeakKeyDictionary()
 
 
-def imports(parsed: Parsed) -> Iterator[Import]:
-    """Yield what the `use` declarations of a file bring in."""
+def imports(parsed: Parsed) -> tuple[Import, ...]:
+    """Return what the `use` declarations of a file bring in. It is kept with the tree: each place
+    of a name asks for it."""
+    found = _found.get(parsed)
+    if found is None:
+        found = _found[parsed] = tuple(_imports(parsed))
+    return found
+
+
+def _imports(parsed: Parsed) -> Iterator[Import]:
     for match in _USE.finditer(parsed.text):
         word = parsed.path_to(match.start())[-1]
         statement = word.parent
@@ -64,15 +70,17 @@ def imports(parsed: Parsed) -> Iterator[Import]:
             continue
         within = next((up for up in ancestors(statement) if up.type in _AROUND), parsed.root)
         is_public = any(child.type == "visibility_modifier" for child in statement.children)
-        for nodes, alias, is_wildcard in _flat(held, ()):
+        for nodes, alias, is_wildcard in _flat(held):
             if nodes or is_wildcard:
-                yield Import(nodes, alias, is_wildcard, within, is_public)
+                local = "" if is_wildcard else text_of(alias or nodes[-1])
+                path = tuple(map(text_of, nodes))
+                yield Import(nodes, path, local, alias, is_wildcard, within, is_public)
 
 
 def steps_of(node: tree_sitter.Node | None) -> Path | None:
     """Return the names of a path; None for one with types in it."""
     found = _nodes(node)
-    return tuple(map(_text, found)) if found is not None else None
+    return tuple(map(text_of, found)) if found is not None else None
 
 
 def path_before(node: tree_sitter.Node) -> Path | None:
@@ -100,14 +108,14 @@ def path_in_tokens(node: tree_sitter.Node) -> Path:
     """Return the names of the path before a name that is an argument of a macro."""
     found: list[str] = []
     marks, after = node.prev_sibling, node.next_sibling
-    is_type = _text(node)[:1].isupper()
+    is_type = text_of(node)[:1].isupper()
     if after is not None and (after.type == "!" or (after.type == "::" and not is_type)):
         return ()
     while marks is not None and marks.type == "::":
         name = marks.prev_sibling
         if name is None or name.type not in ("identifier", *_KEYWORDS):
             return ()
-        found.append(_text(name))
+        found.append(text_of(name))
         marks = name.prev_sibling
     return tuple(reversed(found))
 
@@ -125,9 +133,9 @@ def is_of_file(node: tree_sitter.Node) -> bool | None:
     """Return whether a name in a path or a `use` is one of the file: imported, or reached by
     `self` and `super` alone. None for a name without a path."""
     is_new = is_imported(node)
-    before = path_before(node)
     if is_new:
         return True
+    before = path_before(node)
     if is_new is None and before == ():
         return None
     if before is None or any(one not in ("self", "super") for one in before):
@@ -135,7 +143,7 @@ def is_of_file(node: tree_sitter.Node) -> bool | None:
     up = node.parent
     is_end = up is not None and (up.parent is None or up.parent.type not in PATHS)
     # What others are reached through is a module if its name is in small letters.
-    return _text(node)[:1].isupper() or (is_new is None and is_end)
+    return text_of(node)[:1].isupper() or (is_new is None and is_end)
 
 
 def reaches(node: tree_sitter.Node, scope: tree_sitter.Node) -> bool:
@@ -159,7 +167,7 @@ def reaches(node: tree_sitter.Node, scope: tree_sitter.Node) -> bool:
 
 def _takes(statement: tree_sitter.Node, name: bytes | None) -> bool:
     held = statement.child_by_field_name("argument")
-    for nodes, alias, is_wildcard in _flat(held, ()) if held is not None else ():
+    for nodes, alias, is_wildcard in _flat(held) if held is not None else ():
         before = nodes if is_wildcard else nodes[:-1]
         is_taken = is_wildcard or (alias is None and nodes[-1].text == name)
         if is_taken and [one.type for one in before] == ["super"]:
@@ -186,44 +194,44 @@ _Nodes = tuple[tree_sitter.Node, ...]
 
 
 def _flat(
-    node: tree_sitter.Node, before: _Nodes
+    tree: tree_sitter.Node,
 ) -> Iterator[tuple[_Nodes, tree_sitter.Node | None, bool]]:
     """Yield the nodes of each path in a tree of imports, its alias, and whether it ends in a
     wildcard."""
-    path, held = node.child_by_field_name("path"), node.child_by_field_name("list")
-    if node.type == "use_wildcard":
-        nodes = _nodes(node.named_children[0]) if node.named_children else ()
-        if nodes is not None:
-            yield before + nodes, None, True
-    elif node.type == "use_list":
-        for child in node.named_children:
-            yield from _flat(child, before)
-    elif node.type == "scoped_use_list":
-        nodes = _nodes(path) if path is not None else ()
-        if nodes is not None and held is not None:
-            yield from _flat(held, before + nodes)
-    elif node.type == "use_as_clause":
+    left: list[tuple[tree_sitter.Node, _Nodes]] = [(tree, ())]
+    # A loop, because a broken text can nest thousands of lists, unlike Python's calls.
+    while left:
+        node, before = left.pop()
+        path, held = node.child_by_field_name("path"), node.child_by_field_name("list")
         alias = node.child_by_field_name("alias")
-        for nodes, _, _ in _flat(path, before) if path is not None else ():
-            yield nodes, alias, False
-    elif node.type == "self" and before:
-        yield before, None, False
-    elif (nodes := _nodes(node)) is not None:
-        yield before + nodes, None, False
+        if node.type == "use_wildcard":
+            nodes = _nodes(node.named_children[0]) if node.named_children else ()
+            if nodes is not None:
+                yield before + nodes, None, True
+        elif node.type == "use_list":
+            left += [(child, before) for child in reversed(node.named_children)]
+        elif node.type == "scoped_use_list":
+            nodes = _nodes(path) if path is not None else ()
+            if nodes is not None and held is not None:
+                left.append((held, before + nodes))
+        else:
+            end = path if node.type == "use_as_clause" else node
+            is_self = end is not None and end.type == "self" and before
+            nodes = () if is_self else _nodes(end)
+            if nodes is not None:
+                yield before + nodes, alias, False
 
 
 def _nodes(node: tree_sitter.Node | None) -> _Nodes | None:
     """Return the leaves of a path; None for one with types in it."""
-    if node is None:
+    found: list[tree_sitter.Node] = []
+    while node is not None and node.type in PATHS:
+        name, node = node.child_by_field_name("name"), node.child_by_field_name("path")
+        if name is None:
+            return None
+        found.append(name)
+        if node is None:
+            return tuple(reversed(found))
+    if node is None or node.type not in ("identifier", "type_identifier", *_KEYWORDS):
         return None
-    if node.type in ("identifier", "type_identifier", *_KEYWORDS):
-        return (node,)
-    if node.type not in PATHS:
-        return None
-    name, path = node.child_by_field_name("name"), node.child_by_field_name("path")
-    before = _nodes(path) if path is not None else None
-    return (*before, name) if before is not None and name is not None else None
-
-
-def _text(node: tree_sitter.Node) -> str:
-    return (node.text or b"").decode("utf-8", "replace")
+    return (node, *reversed(found))

@@ -99,15 +99,14 @@ def _enum_of(parsed: Parsed, node: tree_sitter.Node) -> str | None:
     is_value = node.type == "identifier" or (up is not None and up.type in _LITERALS)
     if not name[:1].isupper() or not is_value or is_no_variable(node):
         return None
-    if re.search(rf"\b{_DEFINING}\s+{name}\b", parsed.text):
-        return None
     around = list(ancestors(node))
     if any(one.type == "attribute_item" for one in around):
         return None
     found: set[str] = set()
     for one in imports(parsed):
-        is_here = any(up == one.within for up in around) and reaches(node, one.within)
-        if not is_here or one.local not in ("", name):
+        if one.local not in ("", name) or one.within not in around:
+            continue
+        if not reaches(node, one.within):
             continue
         path = one.path if one.is_wildcard else one.path[:-1]
         if path and path[-1][:1].isupper() and (one.is_wildcard or one.path[-1] == name):
@@ -115,7 +114,9 @@ def _enum_of(parsed: Parsed, node: tree_sitter.Node) -> str | None:
         elif not one.is_wildcard:
             return None  # another thing of that name
     enums = [one for one in found if name in _variants(parsed, one, name)]
-    return enums[0] if len(enums) == 1 else None
+    if len(enums) != 1 or re.search(rf"\b{_DEFINING}\s+{name}\b", parsed.text):
+        return None
+    return enums[0]
 
 
 def _variants(parsed: Parsed, enum: str, name: str) -> set[str]:

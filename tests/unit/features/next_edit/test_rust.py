@@ -10,6 +10,9 @@ from tests.unit.features.next_edit.editing import Typist
 from tests.unit.features.next_edit.test_other_files import Project
 
 from nearfield.syntax.differences import changed_span
+from nearfield.syntax.languages import language_for
+from nearfield.syntax.parser import parse
+from nearfield.syntax.rust_paths import imports
 
 SHOP = """\
 use crate::goods::{Price, sum as total};
@@ -326,6 +329,17 @@ async def test_variants_that_a_use_brings_in(
         typist.accept(offers[0])
         typist.now += 10
     assert typist.text == wanted
+
+
+@pytest.mark.parametrize(
+    "path", ["a::" * 1500 + "B", "a::{" * 900 + "B" + "}" * 900], ids=["path", "lists"]
+)
+def test_an_import_of_any_depth(path: str) -> None:
+    rust = language_for("rust")
+    parsed = parse(rust, f"use {path};\n") if rust is not None else None
+    assert parsed is not None
+    assert [one.local for one in imports(parsed)] == ["B"]
+    assert imports(parsed) is imports(parsed)
 
 
 CRATE = {
