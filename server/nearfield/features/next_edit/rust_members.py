@@ -177,5 +177,4 @@ def _type_of(parsed: Parsed, value: tree_sitter.Node | None) -> str | None:
     maker, path = called.child_by_field_name("name"), called.child_by_field_name("path")
     if maker is None or text_of(maker) not in _MAKERS:
         return None
-    name = last_name(path)
-    return _own_type(value) if name == "Self" else name if name[:1].isupper() else None
+    return _type_named(value, last_name(path))
