@@ -25,6 +25,7 @@ from nearfield.features.next_edit.uses import (
     uses_of,
 )
 from nearfield.syntax.definitions import name_node
+from nearfield.syntax.differences import unspaced
 from nearfield.syntax.parser import Parsed
 from nearfield.syntax.scopes import is_member, text_of
 from nearfield.types import Span
@@ -244,7 +245,7 @@ def _alias(node: tree_sitter.Node) -> tree_sitter.Node | None:
 
 def _module(statement: tree_sitter.Node) -> str:
     held = statement.child_by_field_name("module_name")
-    return "".join(text_of(held).split()) if held is not None else ""
+    return unspaced(text_of(held)) if held is not None else ""
 
 
 def _python_files(module: str, path: str, sources: Sources) -> list[str]:

@@ -6,13 +6,48 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from tests.unit.features.next_edit.editing import Typist
+from tests.unit.features.next_edit.editing import Typist, tree_of
 from tests.unit.features.next_edit.test_other_files import Project
 
 from nearfield.syntax.differences import changed_span
-from nearfield.syntax.languages import language_for
-from nearfield.syntax.parser import parse
 from nearfield.syntax.rust_paths import imports
+
+
+def edit(typist: Typist, old: str, new: str) -> None:
+    """Replace what differs between `old`, at its first place, and `new`."""
+    span, length = changed_span(old, new)
+    start = typist.text.index(old)
+    typist.edit(start + span.start, start + span.end, new[span.start : span.start + length])
+
+
+async def take_all(typist: Typist) -> None:
+    """Take the first offer until there is none."""
+    typist.now += 10
+    while offers := await typist.edits.offered(typist.snapshot, len(typist.text)):
+        typist.accept(offers[0])
+        typist.now += 10
+
+
+def replaced(text: str, edited: tuple[str, str], made: list[tuple[str, str]]) -> str:
+    """Return `text` with the edit at its first place, then those `made` at each of theirs."""
+    text = text.replace(*edited, 1)
+    for before, after in made:
+        assert before in text
+        text = text.replace(before, after)
+    return text
+
+
+async def followed(
+    root: Path, files: dict[str, str], place: str, edited: tuple[str, str], wanted: dict[str, str]
+) -> dict[str, str]:
+    """Edit the file at `place` and take each jump; the files that changed have these pieces."""
+    project = Project(root, files)
+    done = dict(await project.jumps(project.edit(project.open(place), *edited)))
+    assert sorted(done) == sorted(wanted)
+    for other, piece in wanted.items():
+        assert piece in done[other]
+    return done
+
 
 SHOP = """\
 use crate::goods::{Price, sum as total};
@@ -161,19 +196,9 @@ mod apart {
 )  # fmt: skip
 async def test_what_follows_in_the_file(old: str, new: str, wanted: list[str]) -> None:
     typist = Typist(SHOP, "rust")
-    start = SHOP.index(old)
-    prefix = next(i for i, (a, b) in enumerate(zip(old, new, strict=False)) if a != b)
-    tail = next(i for i, (a, b) in enumerate(zip(old[::-1], new[::-1], strict=False)) if a != b)
-    tail = min(tail, len(old) - prefix, len(new) - prefix)
-    typist.edit(start + prefix, start + len(old) - tail, new[prefix : len(new) - tail])
+    edit(typist, old, new)
     after = typist.text
-    typist.now += 10
-    made: list[str] = []
-    while offers := await typist.edits.offered(typist.snapshot, len(typist.text)):
-        one = offers[0]
-        typist.edit(one.span.start, one.span.end, one.new)
-        made.append(one.new)
-        typist.now += 10
+    await take_all(typist)
     text = typist.text
     for piece in wanted:
         assert piece in text
@@ -220,16 +245,8 @@ async def test_a_variable_is_renamed_in_format_strings_too(
     fresh = new.rpartition("let ")[2].partition(":")[0]
     start = FORMATS.index(old) + old.index(name)
     typist.edit(start, start + len(name), fresh)
-    wanted = FORMATS.replace(old, new, 1)
-    for before, after in made:
-        assert before in wanted
-        wanted = wanted.replace(before, after)
-    typist.now += 10
-    while offers := await typist.edits.offered(typist.snapshot, len(typist.text)):
-        one = offers[0]
-        typist.edit(one.span.start, one.span.end, one.new)
-        typist.now += 10
-    assert typist.text == wanted
+    await take_all(typist)
+    assert typist.text == replaced(FORMATS, (old, new), made)
 
 
 VARIANTS = """\
@@ -317,26 +334,16 @@ async def test_variants_that_a_use_brings_in(
     old: str, new: str, made: list[tuple[str, str]]
 ) -> None:
     typist = Typist(VARIANTS, "rust")
-    span, length = changed_span(old, new)
-    start = VARIANTS.index(old)
-    typist.edit(start + span.start, start + span.end, new[span.start : span.start + length])
-    wanted = VARIANTS.replace(old, new, 1)
-    for before, after in made:
-        assert before in wanted
-        wanted = wanted.replace(before, after)
-    typist.now += 10
-    while offers := await typist.edits.offered(typist.snapshot, len(typist.text)):
-        typist.accept(offers[0])
-        typist.now += 10
-    assert typist.text == wanted
+    edit(typist, old, new)
+    await take_all(typist)
+    assert typist.text == replaced(VARIANTS, (old, new), made)
 
 
 @pytest.mark.parametrize(
     "path", ["a::" * 1500 + "B", "a::{" * 900 + "B" + "}" * 900], ids=["path", "lists"]
 )
 def test_an_import_of_any_depth(path: str) -> None:
-    rust = language_for("rust")
-    parsed = parse(rust, f"use {path};\n") if rust is not None else None
+    parsed = tree_of("rust", f"use {path};\n")
     assert parsed is not None
     assert [one.local for one in imports(parsed)] == ["B"]
     assert imports(parsed) is imports(parsed)
@@ -412,12 +419,7 @@ CRATE = {
 async def test_what_follows_in_other_files(
     tmp_path: Path, old: str, new: str, wanted: dict[str, str]
 ) -> None:
-    project = Project(tmp_path, CRATE)
-    goods = project.edit(project.open("src/goods/mod.rs"), old, new)
-    done = dict(await project.jumps(goods))
-    assert sorted(done) == sorted(wanted)
-    for place, piece in wanted.items():
-        assert piece in done[place]
+    done = await followed(tmp_path, CRATE, "src/goods/mod.rs", (old, new), wanted)
     if old == "price":
         assert "        worth('k', 2)" in done["src/goods/bags.rs"]
         assert "the_shop::goods::worth('i', 9)" in done["tests/pay.rs"]
@@ -487,11 +489,6 @@ PRELUDE = {
 async def test_what_a_use_of_variants_and_a_prelude_pass_on(
     tmp_path: Path, old: str, new: str, wanted: dict[str, str]
 ) -> None:
-    project = Project(tmp_path, PRELUDE)
-    sizes = project.edit(project.open("src/sizes.rs"), old, new)
-    done = dict(await project.jumps(sizes))
-    assert sorted(done) == sorted(wanted)
-    for place, piece in wanted.items():
-        assert piece in done[place]
+    done = await followed(tmp_path, PRELUDE, "src/sizes.rs", (old, new), wanted)
     assert "    S;\n" in done.get("src/list.rs", "    S;\n")
     assert "struct Small;\n\nfn x() {\n    Small;" in done.get("src/own.rs", PRELUDE["src/own.rs"])
