@@ -25,14 +25,14 @@ sys.path.insert(1, str(Path(__file__).parent.parent))
 
 import numpy as np
 from files import sources
-from oracle import CHUNK, CONTEXT, SEQUENCES
+from oracle import CHUNK, lane_for
 from script import Script
 from worth import Take, worth
 
 from nearfield.catalog.models import Catalog
 from nearfield.config.schema import Completion
-from nearfield.engine.lane import Abort, Lane
 from nearfield.engine.llama import Model, Silence
+from nearfield.engine.sampling import likelihoods
 from nearfield.features.completion.generate import MIN_PART_CHARS
 
 ABOVE_CHARS, BELOW_CHARS = 900, 350
@@ -140,29 +140,20 @@ class Reader:
 
     def _evaluated(self, head: list[int], written: list[int]) -> tuple[Any, Any]:
         """Return the likeliest tokens and their log-probabilities at each token of `written`."""
-        lane = Lane(
-            self.model,
-            context_size=CONTEXT,
-            sequences=SEQUENCES,
-            chunk=CHUNK,
-            threads=1,
-            abort=Abort(),
-        )
-        tokens, ids, sure = head + written, list[Any](), list[Any]()
+        lane = lane_for(self.model, 1)
+        tokens, ids, sure = head + written, list[list[int]](), list[list[float]]()
         for start in range(0, len(tokens), CHUNK):
             batch = tokens[start : start + CHUNK]
             lane.decode(lane.table.all[0], batch, outputs=len(batch))
             for row in range(max(0, len(head) - 1 - start), len(batch)):
                 if start + row < len(tokens) - 1:
                     logits = lane.logits(row)
-                    top = np.argpartition(logits, -LIKELIEST)[-LIKELIEST:]
-                    top = top[np.argsort(-logits[top])]
-                    highest = float(logits[top[0]])
-                    total = highest + float(np.log(np.exp(logits - highest).sum()))
-                    ids.append(top.astype(np.int32))
-                    sure.append((logits[top] - total).astype(np.float32))
+                    best = int(logits.argmax())
+                    first, others = likelihoods(logits, best, LIKELIEST - 1)
+                    ids.append([best, *(token for token, _ in others)])
+                    sure.append([first, *(logprob for _, logprob in others)])
         lane.close()
-        return np.array(ids), np.array(sure)
+        return np.array(ids, dtype=np.int32), np.array(sure, dtype=np.float32)
 
 
 def said(steps: Sequence[Step], gate: Gate) -> str:

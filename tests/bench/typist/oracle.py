@@ -32,6 +32,18 @@ CONTEXT, SEQUENCES, CHUNK = 8192, 4, 64
 """As the worker has them by default."""
 
 
+def lane_for(model: Model, threads: int) -> Lane:
+    """Return a lane as the worker's, but that nothing aborts."""
+    return Lane(
+        model,
+        context_size=CONTEXT,
+        sequences=SEQUENCES,
+        chunk=CHUNK,
+        threads=threads,
+        abort=Abort(),
+    )
+
+
 class Predictor(Protocol):
     """What stands in for the evaluation of a model."""
 
@@ -48,14 +60,7 @@ class Oracle:
     def __init__(self, path: Path, known: Path, threads: int) -> None:
         self.model = Model(path, 0, lambda _: None, Silence())
         self._name = path.name
-        self._lane = Lane(
-            self.model,
-            context_size=CONTEXT,
-            sequences=SEQUENCES,
-            chunk=CHUNK,
-            threads=threads or physical_cores(),
-            abort=Abort(),
-        )
+        self._lane = lane_for(self.model, threads or physical_cores())
         self._greedy = Greedy(self.model.never("infill"))
         self._known = sqlite3.connect(known, isolation_level=None)
         self._known.execute("create table if not exists next (key blob primary key, token, sure)")
