@@ -20,7 +20,7 @@ from nearfield.errors import NearfieldError, NotPermitted
 from nearfield.providers.base import Provider
 from nearfield.routing.guard import Admitted, Guard, Remote, Request
 from nearfield.routing.ledger import RequestOutcome
-from nearfield.routing.money import estimate_tokens
+from nearfield.routing.money import estimate_tokens, read_tokens
 from nearfield.routing.redact import Restorer
 from nearfield.routing.request_context import RequestContext
 from nearfield.types import (
@@ -155,19 +155,7 @@ class Egress:
 
 def _tokens(usage: Usage | None, request: Request, characters: int) -> tuple[int, int]:
     """Tokens read and written: what the provider says, else an estimate."""
-    read = usage.prompt_tokens if usage else None
     written = usage.generated_tokens if usage else None
-    if read is None:
-        read = estimate_tokens(_size(request))
     if written is None:
         written = estimate_tokens(characters) if characters else 0
-    return read, written
-
-
-def _size(request: Request) -> int:
-    if isinstance(request, InfillRequest):
-        shown = sum(len(snippet.text) for snippet in request.snippets)
-        return len(request.prefix) + len(request.suffix) + shown
-    if isinstance(request, EditRequest):
-        return len(request.text)
-    return sum(len(message.content) for message in request.messages)
+    return read_tokens(usage, request), written

@@ -17,6 +17,7 @@ from nearfield.providers.estimate import CHARS_PER_TOKEN
 from nearfield.routing.ledger import Spending
 from nearfield.routing.plan import Funds
 from nearfield.routing.store import Store
+from nearfield.types import ChatRequest, EditRequest, InfillRequest, Usage
 
 _MILLION = Decimal(1_000_000)
 
@@ -24,6 +25,26 @@ _MILLION = Decimal(1_000_000)
 def estimate_tokens(characters: int) -> int:
     """Return an upper estimate of the tokens in `characters` characters."""
     return int(characters / CHARS_PER_TOKEN) + 1
+
+
+def read_tokens(usage: Usage | None, request: InfillRequest | EditRequest | ChatRequest) -> int:
+    """Return the tokens of `request` that a provider read: as it says, else an estimate."""
+    if usage is not None and usage.prompt_tokens is not None:
+        return usage.prompt_tokens
+    if isinstance(request, ChatRequest):
+        return estimate_tokens(sum(len(message.content) for message in request.messages))
+    if isinstance(request, EditRequest):
+        return estimate_tokens(len(request.text))
+    shown = sum(len(snippet.text) for snippet in request.snippets)
+    return estimate_tokens(len(request.prefix) + len(request.suffix) + shown)
+
+
+def written_tokens(usage: Usage | None, counted: int, characters: int) -> int:
+    """Return the tokens that a provider wrote: as it says, else those that were `counted` in its
+    answer, else an estimate by its `characters`."""
+    if usage is not None and usage.generated_tokens is not None:
+        return usage.generated_tokens
+    return counted or estimate_tokens(characters)
 
 
 def price(

@@ -31,7 +31,7 @@ from nearfield.routing.egress import Egress
 from nearfield.routing.guard import Guard, PreparedRequest, Remote, Request, remote
 from nearfield.routing.ledger import LocalUse
 from nearfield.routing.load import ProviderLoad
-from nearfield.routing.money import estimate_tokens
+from nearfield.routing.money import written_tokens
 from nearfield.routing.pause import UserPause
 from nearfield.routing.plan import Candidate, Funds, Plan, plan
 from nearfield.routing.request_context import Offer, RequestContext
@@ -301,9 +301,7 @@ class ProviderPool:
         if name not in self.local:
             return
         read = (usage.prompt_tokens if usage else None) or 0
-        written = usage.generated_tokens if usage else None
-        if written is None:
-            written = tokens or estimate_tokens(characters)
+        written = written_tokens(usage, tokens, characters)
         day = datetime.now().strftime("%Y-%m-%d")
         model = self.providers[name].model
         for what, number in (("requests", 1), ("in", read), ("out", written)):

@@ -33,12 +33,9 @@ from nearfield.providers.estimate import CHARS_PER_TOKEN
 from nearfield.routing.activity import METER, REPORT, Watch, watched
 from nearfield.routing.egress import Egress
 from nearfield.routing.load import CountedRequest
-from nearfield.routing.money import estimate_tokens
+from nearfield.routing.money import read_tokens, written_tokens
 from nearfield.routing.plain_text import PlainText, literal_in
-from nearfield.routing.plan import (
-    Step,
-    Use,
-)
+from nearfield.routing.plan import Step, Use
 from nearfield.routing.provider_pool import ProviderPool
 from nearfield.routing.quality import REPEATS, JudgedAnswer, is_endless, judge
 from nearfield.routing.request_context import RequestContext
@@ -397,12 +394,7 @@ class Route:
         meter, request = METER.get(), self._request
         if meter is None or _is_prefill(request):
             return
-        read = usage.prompt_tokens if usage else None
-        written = usage.generated_tokens if usage else None
-        if written is None:
-            written = tokens or estimate_tokens(characters)
-        if read is None:
-            read = estimate_tokens(_characters(request))
+        read, written = read_tokens(usage, request), written_tokens(usage, tokens, characters)
         meter(self._pool.providers[name].model, read, written)
 
     async def _spoken(
@@ -506,15 +498,6 @@ def _stream(
     if isinstance(request, InfillRequest):
         return provider.infill(request)
     return provider.edit(request) if isinstance(request, EditRequest) else provider.chat(request)
-
-
-def _characters(request: InfillRequest | EditRequest | ChatRequest) -> int:
-    """Return about how many characters a model reads of a request."""
-    if isinstance(request, ChatRequest):
-        return sum(len(one.content) for one in request.messages)
-    if isinstance(request, EditRequest):
-        return len(request.text)
-    return len(request.prefix) + len(request.suffix) + sum(len(s.text) for s in request.snippets)
 
 
 def _is_prefill(request: InfillRequest | EditRequest | ChatRequest) -> bool:
