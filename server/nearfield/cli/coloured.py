@@ -10,7 +10,7 @@ import re
 from typing import TYPE_CHECKING
 
 from nearfield.cli.output import emit
-from nearfield.terminal import answers_on_terminal
+from nearfield.terminal import answers_on_terminal, printable
 
 if TYPE_CHECKING:
     from nearfield.cli.console import Console
@@ -83,7 +83,8 @@ class ColouredAnswer:
     def _coloured(self, line: str) -> None:
         from rich.syntax import Syntax
 
-        self._code = [*self._code[-MAX_LINES:], line]
+        # A carriage return would be a line of its own to the one that colours.
+        self._code = [*self._code[-MAX_LINES:], printable(line.removesuffix("\r"))]
         syntax = Syntax("", self._language or "text", theme=THEME, background_color="default")
         lines = syntax.highlight("\n".join(self._code)).split("\n", allow_blank=True)
         if self._console is not None:

@@ -77,5 +77,14 @@ def test_control_characters_do_not_reach_the_terminal(
     assert "\x1b]" not in found and "\x07" not in found
 
 
+@pytest.mark.parametrize("size", [1, 3, 1000])
+def test_a_carriage_return_hides_no_line(
+    size: int, colours: None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = "```python\r\na = 1\rb = 2\r\nc = 3\r\n\r\n```\r\nend"
+    found = ESCAPE.sub("", written(text, size, capsys)).replace("\r\n", "\n")
+    assert found == "```python\na = 1\u240db = 2\nc = 3\n\n```\nend\n"
+
+
 def test_a_pipe_gets_the_text_as_it_comes(capsys: pytest.CaptureFixture[str]) -> None:
     assert written(TEXTS["a block"], 5, capsys) == TEXTS["a block"] + "\n"
