@@ -25,8 +25,9 @@ from nearfield.files.workspace import shown
 from nearfield.index.files import Tree, readable
 
 MAX_ENTRIES = 2_000
-MAX_LISTED = 20_000
 """A folder with more is listed up to here."""
+MAX_LISTED = 20_000
+"""In a workspace with more files a question is answered without their names."""
 MAX_DELETED = 200
 """A folder with more in it is not deleted by a call."""
 MAX_OVERWRITTEN_BYTES = 1 << 26
