@@ -312,6 +312,18 @@ def test_a_server_that_runs_is_added_once_and_lets_a_model_be_fetched(
     run("providers", "add", "--model", "m", code=2)
 
 
+@pytest.mark.parametrize("command", ["pull", "load", "unload"])
+def test_a_model_that_was_not_named_is_asked_for_by_no_other_command(
+    command: str, run: Run, tmp_path: Path
+) -> None:
+    bare = f'{CONFIG}\n[providers.bare]\nkind = "ollama"\n'
+    (tmp_path / "config" / "config.toml").write_text(bare, "utf-8")
+    told = run("providers", command, "bare", code=2).stderr
+    others = {"pull", "load", "unload"} - {command}
+    assert "No model was named" in told and "after bare" in told
+    assert not any(f"providers {other}" in told for other in others)
+
+
 def test_openvino_is_added_with_a_model_that_it_reads(run: Run, tmp_path: Path) -> None:
     needs("openvino_genai")
     refused = tiny_gguf.write(tmp_path / "q.gguf", kind=tiny_gguf.Q5_0)

@@ -25,6 +25,10 @@ app = typer.Typer(no_args_is_help=True, help="Show and try the providers of mode
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Workspace = Annotated[Path, typer.Option(help="The workspace folder that it is asked for.")]
+Name = Annotated[str, typer.Argument(metavar="PROVIDER", help="The name in [providers.NAME].")]
+Model = Annotated[
+    str, typer.Argument(metavar="[MODEL]", help="The one of the settings when left out.")
+]
 
 
 @app.command("list")
@@ -225,10 +229,8 @@ _LACKS = {
 
 @app.command("pull")
 def pull(
-    name: Annotated[str, typer.Argument(metavar="PROVIDER", help="The name in [providers.NAME].")],
-    model: Annotated[
-        str, typer.Argument(metavar="[MODEL]", help="The one of the settings when left out.")
-    ] = "",
+    name: Name,
+    model: Model = "",
     as_json: Json = False,
 ) -> None:
     """Let an Ollama on this machine fetch a model; goes on where it was interrupted."""
@@ -260,10 +262,8 @@ async def _pull(config: Config, name: str, model: str) -> str:
 
 @app.command("load")
 def load(
-    name: Annotated[str, typer.Argument(metavar="PROVIDER", help="The name in [providers.NAME].")],
-    model: Annotated[
-        str, typer.Argument(metavar="[MODEL]", help="The one of the settings when left out.")
-    ] = "",
+    name: Name,
+    model: Model = "",
     as_json: Json = False,
 ) -> None:
     """Let an Ollama load a model into its memory now, so that the first answer need not wait."""
@@ -272,10 +272,8 @@ def load(
 
 @app.command("unload")
 def unload(
-    name: Annotated[str, typer.Argument(metavar="PROVIDER", help="The name in [providers.NAME].")],
-    model: Annotated[
-        str, typer.Argument(metavar="[MODEL]", help="The one of the settings when left out.")
-    ] = "",
+    name: Name,
+    model: Model = "",
     as_json: Json = False,
 ) -> None:
     """Let an Ollama give a model's memory back; its next request loads it again."""
@@ -314,7 +312,7 @@ async def _ollama(config: Config, name: str, model: str) -> AsyncGenerator[Ollam
         fail(f"There is no Ollama {name!r} in your settings.", hint or "`nearfield providers add`")
     wanted = msgspec.structs.replace(settings, model=model or settings.model)
     if not wanted.model:
-        fail("No model was named.", f"For example: nearfield providers pull {name} qwen2.5-coder")
+        fail("No model was named.", f"Put it after {name}: for example qwen2.5-coder.")
     provider = build(name, wanted, environ=environ_of(config), secret=keys.lookup)
     if not isinstance(provider, Ollama):
         fail(f"{name} is no Ollama.")
