@@ -43,12 +43,20 @@ def model(
     return head + bytes(-len(head) % 32) + bytes(96 + 16)
 
 
+HUB = '{ kind = "hub", repo = "maker/tiny", file = "tiny.gguf" }'
+
+
 def hub_entry(name: str = "tiny") -> str:
     """Return an entry of the user's catalogue for `tiny.gguf`, which a hub has."""
+    return own_entry(HUB, name)
+
+
+def own_entry(source: str, name: str = "tiny") -> str:
+    """Return an entry of the user's catalogue for `tiny.gguf`, which `source` has."""
     return f"""
 [models."{name}"]
 title = "Tiny"
-sources = [{{ kind = "hub", repo = "maker/tiny", file = "tiny.gguf" }}]
+sources = [{source}]
 file = "tiny.gguf"
 licence = "MIT"
 context = 4096

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from pytest_httpserver import HTTPServer
-from tests.unit.catalog.gguf_files import model
+from tests.unit.catalog.gguf_files import model, own_entry
 
 from nearfield.catalog.models import Catalog, HubSource, ModelEntry, Wheel, WheelsSource
 from nearfield.catalog.recommend import Machine
@@ -162,22 +162,6 @@ def run(folder: Path, *arguments: str, **environ: str) -> subprocess.CompletedPr
     )
 
 
-OWN = """
-[models.tiny]
-title = "Tiny"
-sources = [{{ kind = "path", path = {path} }}]
-file = "tiny.gguf"
-licence = "MIT"
-context = 4096
-roles = ["complete", "chat"]
-chat = "gguf"
-fim = "qwen"
-memory_mb = 10
-preferred = true
-parameters_m = 9
-"""
-
-
 def test_without_a_terminal_it_says_what_it_would_do_and_writes_nothing(tmp_path: Path) -> None:
     done = run(tmp_path, "--mirror")
     assert done.returncode == 1
@@ -198,7 +182,8 @@ def test_the_settings_keep_what_is_there_and_it_can_be_repeated(tmp_path: Path) 
     file.write_bytes(model())
     folder = tmp_path / "config"
     folder.mkdir()
-    (folder / "catalog.toml").write_text(OWN.format(path=json.dumps(str(file))))
+    entry = own_entry(f'{{ kind = "path", path = {json.dumps(str(file))} }}')
+    (folder / "catalog.toml").write_text(entry + "preferred = true\nparameters_m = 9\n")
     settings = folder / "config.toml"
     settings.write_text('# mine\n[log]\nlevel = "info"  # keep\n')
     done = run(tmp_path, "--yes", "--no-measure")
