@@ -15,11 +15,12 @@ from __future__ import annotations
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, wraps
 from itertools import islice
-from typing import Any
+from typing import Any, TypeVar
+from weakref import WeakKeyDictionary
 
 import tree_sitter
 
@@ -55,6 +56,7 @@ MAX_DOCUMENTS = 64
 """Trees kept; about 10 bytes of tree per byte of text."""
 
 _local = threading.local()
+_T = TypeVar("_T")
 
 
 class Parsed:
@@ -175,6 +177,20 @@ class Parsed:
         if fresh is None or _is_too_deep(fresh):
             return None
         return Parsed(self.language, text, source, fresh, (span.start, start))
+
+
+def kept_with_tree(work: Callable[[Parsed], _T]) -> Callable[[Parsed], _T]:
+    """Return `work`, done once for a view of a text. What it returns must not hold the view, which
+    would then never be freed; nodes may be held."""
+    found: WeakKeyDictionary[Parsed, _T] = WeakKeyDictionary()
+
+    @wraps(work)
+    def kept(parsed: Parsed) -> _T:
+        if parsed not in found:
+            found[parsed] = work(parsed)
+        return found[parsed]
+
+    return kept
 
 
 def parse(language: Language, text: str) -> Parsed | None:

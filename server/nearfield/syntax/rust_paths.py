@@ -5,11 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from weakref import WeakKeyDictionary
 
 import tree_sitter
 
-from nearfield.syntax.parser import Parsed
+from nearfield.syntax.parser import Parsed, kept_with_tree
 from nearfield.syntax.rust import PATHS, ancestors, is_imported
 from nearfield.syntax.scopes import text_of
 
@@ -49,16 +48,10 @@ class Import:
     is_public: bool
 
 
-_found: WeakKeyDictionary[Parsed, tuple[Import, ...]] = WeakKeyDictionary()
-
-
+@kept_with_tree
 def imports(parsed: Parsed) -> tuple[Import, ...]:
-    """Return what the `use` declarations of a file bring in. It is kept with the tree: each place
-    of a name asks for it."""
-    found = _found.get(parsed)
-    if found is None:
-        found = _found[parsed] = tuple(_imports(parsed))
-    return found
+    """Return what the `use` declarations of a file bring in."""
+    return tuple(_imports(parsed))
 
 
 def _imports(parsed: Parsed) -> Iterator[Import]:

@@ -9,10 +9,12 @@ literal.
 from __future__ import annotations
 
 import re
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 
 import tree_sitter
 
-from nearfield.syntax.parser import Parsed
+from nearfield.syntax.parser import Parsed, kept_with_tree
 from nearfield.syntax.rust import PATHS, ancestors, is_imported, is_no_variable, last_name
 from nearfield.syntax.rust_paths import imports, path_before, path_in_tokens, reaches
 from nearfield.syntax.scopes import scope_of, text_of
@@ -23,8 +25,19 @@ _FUNCTIONS = frozenset({"function_item", "function_signature_item"})
 _HELD = _FUNCTIONS | {"const_item", "type_item", "associated_type"}
 """What an `impl` or a trait defines."""
 _LITERALS = frozenset({"struct_expression", "struct_pattern"})
-_DEFINING = "(?:struct|enum|union|trait|type|fn|const|static|mod)"
+_DEFINITION = re.compile(
+    r"\b(struct|enum|union|trait|type|fn|const|static|mod)\s+(?=(\w+))"  # `const fn` has two
+)
 _MAKERS = frozenset({"new", "default"})
+
+
+@dataclass(frozen=True, slots=True)
+class _Items:
+    """The `names` that the text of a file defines, and the variants of its `enums`, None where the
+    first place of that name is no enum's."""
+
+    names: Collection[str]
+    enums: Mapping[str, Collection[str] | None]
 
 
 def owner_of(parsed: Parsed, node: tree_sitter.Node) -> str | None:
@@ -114,20 +127,27 @@ def _enum_of(parsed: Parsed, node: tree_sitter.Node) -> str | None:
         elif not one.is_wildcard:
             return None  # another thing of that name
     enums = [one for one in found if name in _variants(parsed, one, name)]
-    if len(enums) != 1 or re.search(rf"\b{_DEFINING}\s+{name}\b", parsed.text):
-        return None
-    return enums[0]
+    return enums[0] if len(enums) == 1 and name not in _items(parsed).names else None
 
 
-def _variants(parsed: Parsed, enum: str, name: str) -> set[str]:
+def _variants(parsed: Parsed, enum: str, name: str) -> Collection[str]:
     """Return the variants of an enum of the file; `name` alone of one that is elsewhere."""
-    match = re.search(rf"\benum\s+{enum}\b", parsed.text)
-    item = parsed.path_to(match.start())[-1].parent if match is not None else None
-    body = item.child_by_field_name("body") if item is not None else None
-    if body is None:
-        return {name}
-    named = (one.child_by_field_name("name") for one in body.named_children)
-    return {text_of(one) for one in named if one is not None}
+    held = _items(parsed).enums.get(enum)
+    return (name,) if held is None else held
+
+
+@kept_with_tree
+def _items(parsed: Parsed) -> _Items:
+    names: set[str] = set()
+    enums: dict[str, frozenset[str] | None] = {}
+    for match in _DEFINITION.finditer(parsed.text):
+        names.add(match[2])
+        if match[1] == "enum" and match[2] not in enums:
+            item = parsed.path_to(match.start())[-1].parent
+            body = item.child_by_field_name("body") if item is not None else None
+            held = (one.child_by_field_name("name") for one in body.named_children) if body else ()
+            enums[match[2]] = frozenset(text_of(one) for one in held if one) if body else None
+    return _Items(names, enums)
 
 
 def _own_type(node: tree_sitter.Node) -> str | None:

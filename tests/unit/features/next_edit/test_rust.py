@@ -3,14 +3,18 @@ the other files of its workspace."""
 
 from __future__ import annotations
 
+import gc
+import weakref
 from pathlib import Path
 
 import pytest
 from tests.unit.features.next_edit.editing import Typist, tree_of
 from tests.unit.features.next_edit.test_other_files import Project
 
+from nearfield.features.next_edit.uses import uses_of
 from nearfield.syntax.differences import changed_span
 from nearfield.syntax.rust_paths import imports
+from nearfield.types import Span
 
 
 def edit(typist: Typist, old: str, new: str) -> None:
@@ -346,7 +350,18 @@ def test_an_import_of_any_depth(path: str) -> None:
     parsed = tree_of("rust", f"use {path};\n")
     assert parsed is not None
     assert [one.local for one in imports(parsed)] == ["B"]
+
+
+def test_what_is_read_of_a_file_is_kept_while_its_tree_is() -> None:
+    parsed = tree_of("rust", VARIANTS)
+    assert parsed is not None
     assert imports(parsed) is imports(parsed)
+    start = VARIANTS.index("Small")
+    assert uses_of(parsed, Span(start, start + len("Small"))) is not None
+    held = weakref.ref(parsed)
+    del parsed
+    gc.collect()
+    assert held() is None
 
 
 CRATE = {
