@@ -143,10 +143,11 @@ class CursorContext:
         """The nearest visible line above the cursor's, without trailing white space."""
         return next((line.rstrip() for line in reversed(self._nearby_above) if line.strip()), "")
 
-    @property
-    def text_above(self) -> str:
-        """The nearby lines above the cursor's, and that line up to the cursor."""
-        return "\n".join([*self._nearby_above, self.left])
+    def closes_too_much(self, text: str) -> bool:
+        """Return whether `text` at the cursor closes a bracket that neither it nor the nearby lines
+        above have opened."""
+        above = "\n".join([*self._nearby_above, self.left])
+        return Scanner(self.language).feed(above).first_excess(text) is not None
 
     @cached_property
     def _nearby_below(self) -> list[str]:

@@ -154,13 +154,13 @@ class Shaper:
     def part(self, text: str) -> Shaped:
         """Return the suggestion made of `text`, the beginning of a line: it need not parse, but it
         closes nothing that is not open, and does not begin the next line again."""
-        context, nothing = self._context, Span(self._replace.start, self._replace.start)
+        context = self._context
         rows = self._indented(plain_breaks(text))
         whole = context.left + rows
-        if Scanner(context.language).feed(context.text_above).first_excess(rows) is not None:
-            return Shaped("", nothing, Reason.SYNTAX)
+        if context.closes_too_much(rows):
+            return Shaped("", self._replace, Reason.SYNTAX)
         if context.below and context.below[0].strip().startswith(whole.strip()):
-            return Shaped("", nothing, Reason.REPEATS)
+            return Shaped("", self._replace, Reason.REPEATS)
         return Shaped(self._item + rows, self._replace)
 
     def _shape(self, raw: str) -> tuple[str, Reason]:
@@ -412,8 +412,7 @@ class SyntaxCheck:
             return alone and errors <= max(self._before, self._without_line) + MAX_NEW_ERRORS
         if re.fullmatch(r"[\s)\]};,]+", text):
             # Brackets that the lines above left open may be closed.
-            scanner = Scanner(context.language).feed(context.text_above)
-            return scanner.first_excess(text) is None
+            return not context.closes_too_much(text)
         lines = Span(cursor - len(context.left.lstrip()), cursor + len(text))
         return errors <= min(self._before, self._without_line) or not after.errors(
             lines, starting=True
