@@ -18,7 +18,8 @@ from nearfield.http import wire
 from nearfield.http.asking import Asking
 from nearfield.http.exchange import HttpExchange
 from nearfield.http.wire import CHAT_TOKENS, BadRequest
-from nearfield.types import MAX_ANSWER_TOKENS
+from nearfield.routing.request_context import Task
+from nearfield.types import MAX_ANSWER_TOKENS, ChatRequest, Message, Role
 
 if TYPE_CHECKING:
     from nearfield.features.chat.chat import ChatService
@@ -58,16 +59,19 @@ class ChatsApi:
         from nearfield.features.chat.protocol import Ask, ChatWishes
 
         said = wire.read(SayBody, body)
+        exchange.member.check_use("chat")
+        request = ChatRequest((Message(Role.USER, said.message),))
+        context = self._asking.context(exchange, Task.CHAT)
         ask = Ask(
             said.message,
             session=said.session,
             workspace=self._asking.workspace,
             functions=(),
+            role=self._asking.permitted(exchange, request, "", context),
             max_tokens=max(1, min(said.max_tokens, MAX_ANSWER_TOKENS)),
             wishes=ChatWishes(said.instructions, said.temperature, said.context_tokens),
             code_only=said.code_only,
         )
-        exchange.member.check_use("chat")
         async with self._asking.place(exchange, "chats"):
             reply = await self._chats(exchange).say(ask, _Nowhere())
         await exchange.json(

@@ -33,6 +33,7 @@ TEAM: dict[str, Any] = {
         "developer": {"uses": ["complete", "chat", "chats"]},
         "typist": {"uses": ["complete"]},
         "small": {"models": ["fast"], "functions": ["read_*"]},
+        "hasty": {"models": ["complete"]},
         "twice": {"requests_per_day": 2},
         "short": {"tokens_per_day": 5},
     },
@@ -73,9 +74,10 @@ async def team(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncGenerato
         monkeypatch.setenv(f"NEARFIELD_{name}_DIR", str(tmp_path / name.lower()))
     options = {"answers": ANSWERS}
     model = Scripted("fake", ProviderSettings(kind="scripted", options=options))
-    roles = {name: ["fake"] for name in ("complete", "fast", "code", "large")}
+    others = Scripted("other", ProviderSettings(kind="scripted", options=options))
+    roles = {name: ["fake"] for name in ("complete", "fast", "code")} | {"large": ["other"]}
     config = msgspec.convert({"routing": {"roles": roles}}, Config)
-    service = Service(config, {"fake": model}, has_one_user=False)
+    service = Service(config, {"fake": model, "other": others}, has_one_user=False)
     access = TeamAccess(msgspec.convert(TEAM, TeamSettings))
     await access.begin()
     await service.start()
@@ -143,6 +145,17 @@ async def test_a_role_says_which_models_may_be_asked(team: Team) -> None:
     assert (refused.status_code, refused.json()["error"]["code"]) == (403, "forbidden")
     for path in ("/infill", "/v1/completions"):
         assert (await team.ask("small", path, QUESTIONS[path])).status_code == 403
+
+
+async def test_a_role_says_which_models_a_kept_chat_may_ask(team: Team) -> None:
+    async def provider(name: str) -> str:
+        said = {"message": "hello, build a web server"}
+        answer = await team.ask(name, "/nearfield/chats/say", said)
+        return answer.json()["provider"] if answer.status_code == 200 else answer.text
+
+    assert await provider("ada") == "other"
+    assert await provider("small") == "fake"
+    assert "no model for chats" in await provider("hasty")
 
 
 async def test_a_role_says_which_functions_a_model_may_be_offered(team: Team) -> None:

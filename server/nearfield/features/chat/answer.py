@@ -326,7 +326,7 @@ class Answering:
         context = self.context(self.session)
         found = ""
         try:
-            async with self.router.chat(request, "", context) as route:
+            async with self.router.chat(request, self.ask.role, context) as route:
                 async for item in route:
                     found = "" if isinstance(item, Restart) else found + item.text
                 return "" if route.wrong else found

@@ -15,7 +15,9 @@ from nearfield.features.chat.protocol import Allow, ChatFinish, ChatWishes, Tool
 from nearfield.features.chat.session import CODE_ONLY, MESSAGE_TOKENS, SYSTEM
 from nearfield.features.trace import flat
 from nearfield.providers.estimate import tokens
-from nearfield.types import Role
+from nearfield.routing.request_context import RequestContext
+from nearfield.routing.router import Route
+from nearfield.types import ChatRequest, Role
 
 pytestmark = pytest.mark.asyncio
 
@@ -523,6 +525,24 @@ async def test_a_full_window_is_summed_up(talk: StartTalk) -> None:
     assert {one.messages[0].content for one in answers} == {SYSTEM}
     assert all("# Shop" in "".join(m.content for m in one.messages) for one in answers)
     assert [one.messages[-1].content for one in answers[1:]] == [f"more {n}" for n in range(12)]
+
+
+async def test_a_summary_is_made_by_the_role_that_answers(
+    talk: StartTalk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    t = talk({"match": "more", "text": "word " * 120}, context=1500, functions=[])
+    assert t.router is not None
+    chat, roles = t.router.chat, list[str]()
+
+    def noted(request: ChatRequest, role: str, context: RequestContext) -> Route:
+        roles.append(role)
+        return chat(request, role, context)
+
+    monkeypatch.setattr(t.router, "chat", noted)
+    for number in range(12):
+        await t.say(f"more {number}", role="large", max_tokens=300)
+    assert "What was said before" in t.told()
+    assert set(roles) == {"large"}
 
 
 async def test_a_message_that_cannot_fit_says_so(talk: StartTalk) -> None:
