@@ -226,7 +226,8 @@ def _of_a_team(config: Config) -> Config:
     """Return the settings with which nothing that a person has typed is kept on the disk."""
     completion = structs.replace(config.completion, record=False)
     cache = structs.replace(config.cache, enabled=False)
-    return structs.replace(config, completion=completion, cache=cache)
+    engine = structs.replace(config.engine, keep_prompts_mb=0)
+    return structs.replace(config, completion=completion, cache=cache, engine=engine)
 
 
 def _tls(files: TeamTls) -> ssl.SSLContext:

@@ -18,6 +18,7 @@ from nearfield.features.team.people import People
 from nearfield.features.team.settings import TeamSettings
 from nearfield.http.app import App
 from nearfield.http.paths import model_paths
+from nearfield.http.server import _of_a_team  # pyright: ignore[reportPrivateUsage]
 from nearfield.http.team import TeamAccess
 from nearfield.providers.scripted import Scripted
 from nearfield.types import ChatRequest, InfillRequest
@@ -280,6 +281,13 @@ async def test_a_path_of_a_person_is_none_of_the_servers(team: Team, tmp_path: P
     request = team.asked()
     assert isinstance(request, InfillRequest)
     assert all(str(tmp_path) not in snippet.path for snippet in request.snippets)
+
+
+def test_no_prompt_is_kept_on_the_disk() -> None:
+    config = Config()
+    kept = _of_a_team(config)
+    assert config.engine.keep_prompts_mb > 0
+    assert (kept.engine.keep_prompts_mb, kept.cache.enabled, kept.completion.record) == (0, 0, 0)
 
 
 async def test_a_chat_is_its_persons_alone(team: Team) -> None:
