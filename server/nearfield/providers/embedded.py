@@ -352,6 +352,7 @@ class WorkerProvider:
             temperature=0.0,
             deadline=request.deadline,
             priority=request.priority,
+            owner=request.owner,
         )
         answer, logprobs = "", list[float]()
         # Not in the place of the conversation, whose prompt is still needed.

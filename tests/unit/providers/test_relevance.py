@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -34,8 +35,8 @@ class Answering(Embedded):
         for delta in self.deltas:
             yield delta
 
-    async def finds_relevant(self, body: str) -> bool:
-        return await self._is_relevant(body, REQUEST)
+    async def finds_relevant(self, body: str, request: ChatRequest = REQUEST) -> bool:
+        return await self._is_relevant(body, request)
 
 
 @pytest.mark.parametrize(
@@ -49,6 +50,13 @@ async def test_a_small_model_is_asked_in_one_token(
     assert await provider.finds_relevant(CALL) is is_relevant
     [(request, lane)] = provider.asked
     assert (request.max_tokens, request.tools, lane) == (1, (), "infill")
+
+
+async def test_the_question_is_its_owners() -> None:
+    provider = Answering(SMALL, Delta("Yes", logprobs=(-0.1,)))
+    await provider.finds_relevant(CALL, replace(REQUEST, owner="ada"))
+    [(request, _)] = provider.asked
+    assert request.owner == "ada"
 
 
 @pytest.mark.parametrize(("model", "body"), [(LARGE, CALL), (SMALL, '{"name": "other"}')])
