@@ -28,10 +28,15 @@ from typing import Any
 import httpx
 import tomli_w
 
+from nearfield.http.member import MAX_REQUESTS
+
 KEY = "a-key-of-the-model-servers"
 ROLES = ("complete", "fast", "code", "large")
 STREAMS = 10
 """One request of so many is a chat that streams; the others are keystrokes."""
+AT_ONCE = MAX_REQUESTS
+"""Requests that the model server that is left can take; a further one it would refuse (429), and
+the team's server would leave it alone for as long as it asks."""
 
 
 def mark(person: int) -> str:
@@ -162,7 +167,7 @@ async def load(home: Path, people: int, requests: int) -> Outcome:
         models = [processes.serve(f"model{n}", model_settings(people)) for n in range(2)]
         file = home / "team.toml"
         team = {
-            "server": {"own_servers": ["gpu-0", "gpu-1"], "at_once": people, "waiting": people},
+            "server": {"own_servers": ["gpu-0", "gpu-1"], "at_once": AT_ONCE, "waiting": people},
             "roles": {"developer": {}, "monitor": {"uses": ["metrics"]}},
         }
         file.write_text(tomli_w.dumps(team))
