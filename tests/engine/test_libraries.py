@@ -168,6 +168,27 @@ async def test_a_completion_goes_before_a_chat_which_goes_on(model: Any) -> None
     assert chat.result() == alone
 
 
+@pytest.mark.parametrize("kind", ["openvino", "onnx"])
+async def test_what_was_evaluated_for_one_owner_serves_no_other(
+    kind: str, tiny: Path, tiny_folder: Path
+) -> None:
+    provider = make(tiny if kind == "openvino" else tiny_folder, kind)
+
+    async def reused(owner: str) -> int:
+        _, deltas = await answer(provider.infill(hole(owner=owner)))
+        usage = deltas[-1].usage
+        assert usage is not None
+        return usage.reused_tokens or 0
+
+    try:
+        assert [await reused("") > 0 for _ in range(2)] == [False, True]
+        assert [await reused(owner) for owner in ("ada", "bob", "ada", "")] == [0, 0, 0, 0]
+        # OpenVINO does not tell them apart, and keeps nothing from the first one on.
+        assert [await reused("ada") > 0 for _ in range(2)] == [False, kind == "onnx"]
+    finally:
+        await provider.aclose()
+
+
 async def test_a_closed_stream_frees_the_model(model: Any) -> None:
     async with aclosing(model.chat(question(max_tokens=400))) as stream:
         async for delta in stream:

@@ -69,7 +69,8 @@ class OnnxModel:
             self._read_tokenizer(folder)
         self._plain: Any = None
         self._tokens: list[int] = []
-        """The tokens that `_plain` has evaluated."""
+        """The tokens that `_plain` has evaluated, for `_owner`."""
+        self._owner = ""
 
     def _read_tokenizer(self, folder: Path) -> None:
         tokenizer = self._tokenizer
@@ -102,6 +103,11 @@ class OnnxModel:
     def ends(self, lane: str) -> frozenset[int]:
         """See `Library`."""
         return self._chat_ends if lane == "chat" else self._infill_ends
+
+    def keep_apart(self, owner: str) -> None:
+        """See `Library`."""
+        if owner != self._owner:
+            self._plain, self._tokens, self._owner = None, [], owner
 
     def held(self, tokens: list[int]) -> int:
         """See `Library`."""

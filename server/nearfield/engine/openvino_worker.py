@@ -18,6 +18,7 @@ import queue
 import sys
 import threading
 from collections.abc import Generator
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -100,12 +101,16 @@ class OpenVinoModel:
             "The file may be damaged, or of a kind that it does not read; docs/providers.md says"
             " which it reads.",
         ):
-            self._pipeline = self._opened(path, device, options)
+            self._open = partial(self._opened, path, device, options)
+            self._pipeline = self._open()
             self._tokenizer = self._pipeline.get_tokenizer()
             self._read_vocabulary()
         self._evaluated: list[list[int]] = []
+        self._keeps_prompts = not self._stateful
 
-    def _opened(self, path: Path, device: str, options: LoadModel) -> Any:
+    def _opened(
+        self, path: Path, device: str, options: LoadModel, *, keeps_prompts: bool = True
+    ) -> Any:
         settings: dict[str, Any] = {}
         if device == "CPU" and options.threads:
             settings["INFERENCE_NUM_THREADS"] = options.threads
@@ -117,7 +122,7 @@ class OpenVinoModel:
         scheduling.max_num_batched_tokens = CHUNK
         scheduling.max_num_seqs = 1
         scheduling.dynamic_split_fuse = True
-        scheduling.enable_prefix_caching = True
+        scheduling.enable_prefix_caching = keeps_prompts
         return _genai.ContinuousBatchingPipeline(str(path), scheduling, device, settings)
 
     def _read_vocabulary(self) -> None:
@@ -160,6 +165,16 @@ class OpenVinoModel:
         else."""
         return self._chat_ends if lane == "chat" else self._infill_ends
 
+    def keep_apart(self, owner: str) -> None:
+        """See `Library`. OpenVINO finds by the tokens alone what it has evaluated, and forgets
+        nothing: from the first owner on it keeps nothing."""
+        if not owner or not self._keeps_prompts:
+            return
+        with _failing(EngineError, "OpenVINO could not begin", "Ask again."):
+            self._pipeline = None  # two of them may not fit into memory
+            self._pipeline = self._open(keeps_prompts=False)
+        self._keeps_prompts, self._evaluated = False, []
+
     def held(self, tokens: list[int]) -> int:
         """See `Library`: whole blocks of what was evaluated before. OpenVINO does not say what it
         still has; the oldest may be gone."""
@@ -185,8 +200,9 @@ class OpenVinoModel:
             return _Stepped(self, self._pipeline, tokens, ids, config)
 
     def note(self, tokens: list[int]) -> None:
-        """Remember what the pipeline has evaluated."""
-        self._evaluated = [*self._evaluated[1 - REMEMBERED :], tokens]
+        """Remember what the pipeline has evaluated, where it does."""
+        if self._keeps_prompts:
+            self._evaluated = [*self._evaluated[1 - REMEMBERED :], tokens]
 
 
 class _Stepped:

@@ -24,6 +24,7 @@ from nearfield.engine.frames import (
     Reading,
     Tokens,
     Variant,
+    owner_of,
 )
 from nearfield.engine.output import TextOutput
 from nearfield.engine.prompts import TokenizedPrompt, choose
@@ -73,6 +74,11 @@ class Library(Protocol):
 
     def ends(self, lane: str) -> frozenset[int]:
         """Return the tokens that end a generation."""
+        ...
+
+    def keep_apart(self, owner: str) -> None:
+        """Let what was evaluated for others than `owner` serve no generation from now on: its time
+        would tell what they asked. Raises `EngineError`."""
         ...
 
     def held(self, tokens: list[int]) -> int:
@@ -190,6 +196,8 @@ class SerialScheduler:
 
     def _advance(self, job: SerialJob) -> str:
         """Do one step of a job. Return its finish, "" while there is none."""
+        if job.generation is None:
+            self._library.keep_apart(owner_of(job.spec.document))
         prompt = job.prompt or self._begin(job)
         started = time.perf_counter()
         if job.generation is None:
