@@ -56,7 +56,8 @@ class ControlPieces:
     def _harmless(self, text: str) -> list[str]:
         parts: list[str] = []
         at = 0
-        for mark in self._forged.finditer(text) if self._forged is not None else ():
+        # From the cut on, as a token may begin inside another one.
+        while self._forged is not None and (mark := self._forged.search(text, at)):
             parts.append(text[at : mark.start() + 1])
             at = mark.start() + 1
         parts.append(text[at:])
