@@ -19,7 +19,7 @@ import msgspec
 
 from nearfield.catalog import user
 from nearfield.catalog.choice import ModelChoice, choose, named
-from nearfield.catalog.models import Catalog, ModelEntry
+from nearfield.catalog.models import NAME_PATTERN, Catalog, ModelEntry
 from nearfield.catalog.registration import adapted
 from nearfield.config.schema import Config
 from nearfield.engine.client import physical_cores
@@ -46,6 +46,7 @@ MAX_TOKENS = 640
 """A longer case is left out: its time grows with its length, and more with its square."""
 MAX_P = 0.05
 LOOK_SECONDS = 10.0
+MAX_NAME_CHARS = 100
 NICE = 10
 """The priority of the training, below whatever else the user does."""
 
@@ -300,10 +301,7 @@ def _tunable(order: TuneOrder, config: Config, catalog: Catalog) -> ModelChoice:
         )
     if choice.adapter is not None:
         raise ConfigError(f"{choice.name} has an adapter already.", "Tune its base.")
-    if not re.fullmatch(r"\w[\w.-]{0,99}", order.name):
-        raise ConfigError(
-            "A model's name has letters, digits, '.', '_' and '-'.", "Choose another --name."
-        )
+    require_name(order.name)
     if order.name in catalog.entries and catalog.entries[order.name].base != choice.name:
         raise ConfigError(f"There is a model {order.name} already.", "Choose another --name.")
     return choice
@@ -316,10 +314,18 @@ def _too_short() -> NotReady:
     )
 
 
+def require_name(name: str) -> None:
+    """Raise `ConfigError` for a name that the catalogue would not take in the end."""
+    if len(name) > MAX_NAME_CHARS or not NAME_PATTERN.fullmatch(name):
+        raise ConfigError(
+            "A model's name has small letters, digits, '.', '_' and '-'.", "Choose another --name."
+        )
+
+
 def default_name(model: str, root: Path) -> str:
     """Return how a model tuned to a repository is called."""
-    folder = re.sub(r"[^\w.-]+", "-", root.resolve().name).strip("-.") or "code"
-    return f"{model}-{folder}"[:100]
+    folder = re.sub(r"[^a-z0-9._-]+", "-", root.resolve().name.lower()).strip("-.") or "code"
+    return f"{model}-{folder}"[:MAX_NAME_CHARS]
 
 
 def be_nice() -> None:

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from nearfield.errors import NotReady
+from nearfield.errors import ConfigError, NotReady
 from nearfield.features.comparison import ModelScore, ScorePair, sign_test
 from nearfield.features.tune import tuner
-from nearfield.features.tune.tuner import Quiet, default_name, is_better
+from nearfield.features.tune.tuner import Quiet, default_name, is_better, require_name
 from nearfield.routing.pause import UserPause
 
 
@@ -46,7 +46,15 @@ def test_it_is_quiet_while_the_user_has_paused() -> None:
 
 @pytest.mark.parametrize(
     ("folder", "name"),
-    [("shop", "m-shop"), ("my shop (2)", "m-my-shop-2"), ("...", "m-code"), ("-x", "m-x")],
-)
+    [("shop", "m-shop"), ("my shop (2)", "m-my-shop-2"), ("...", "m-code"), ("-x", "m-x"),
+     ("MyShop", "m-myshop"), ("Größe", "m-gr-e"), ("x" * 200, "m-" + "x" * 98)],
+)  # fmt: skip
 def test_the_name_says_what_it_was_tuned_to(tmp_path: Path, folder: str, name: str) -> None:
     assert default_name("m", tmp_path / folder) == name
+    require_name(name)
+
+
+@pytest.mark.parametrize("name", ["", "MyModel", "größe", "../m", "a b", ".m", "m" * 101])
+def test_a_name_that_the_catalogue_does_not_take_is_refused_first(name: str) -> None:
+    with pytest.raises(ConfigError, match="small letters"):
+        require_name(name)
