@@ -14,7 +14,6 @@ from functools import partial
 from nearfield.engine.drafts import CopyDrafts
 from nearfield.engine.frames import (
     Done,
-    Generate,
     Prefilled,
     Reading,
     Score,
@@ -22,6 +21,7 @@ from nearfield.engine.frames import (
     Tokens,
     Variant,
 )
+from nearfield.engine.job_queue import QueuedJob
 from nearfield.engine.kv_cache import Sequence
 from nearfield.engine.lane import Lane
 from nearfield.engine.llama import Model
@@ -71,16 +71,13 @@ def choose_prompt(
 
 
 @dataclass(slots=True)
-class Job:
+class Job(QueuedJob):
     """A running request. `todo` are tokens not yet evaluated; the prompt's first, then each
     generated one. `lead` is the white space with which the answer begins, `differs` whether it has
     begun differently from the texts to avoid."""
 
-    spec: Generate
-    arrival: int
     lane: Lane
     sampler: Sampler
-    received: float = field(default_factory=time.monotonic)
     prompt: TokenizedPrompt | None = None
     sequence: Sequence | None = None
     output: TextOutput = field(default_factory=TextOutput)
@@ -93,12 +90,6 @@ class Job:
     decode_ms: float = 0.0
     lead: bytes = b""
     differs: bool = False
-
-    @property
-    def late(self) -> bool:
-        """True once the deadline has passed."""
-        limit = self.spec.deadline_ms
-        return bool(limit) and (time.monotonic() - self.received) * 1000 >= limit
 
     def begin(self, prompt: TokenizedPrompt, sequence: Sequence, shared: int) -> None:
         """Take `sequence`, of which `shared` tokens are this prompt's. Raises `ContextTooLong`."""

@@ -1,9 +1,7 @@
-"""The order in which jobs advance.
+"""The jobs of the compiled engine.
 
-Work advances in steps, and between two steps the most urgent job goes first; of two equally
-urgent ones the older. So a completion waits for at most one step of a chat answer, and not even
-for that when the step is a prompt chunk or a draft: `preempts` lets the reader thread end it.
-What other processes answer is in `typing_lock`: its `StepGate` says when a step has to wait.
+A completion waits for at most one step of a chat answer, and not even for that when the step is a
+prompt chunk or a draft: `preempts` lets the reader thread end it. The order is in `job_queue`.
 """
 
 from __future__ import annotations
@@ -13,8 +11,9 @@ from dataclasses import dataclass
 
 from nearfield.engine.chat_template import opened, render
 from nearfield.engine.drafts import CopyDrafts
-from nearfield.engine.frames import Event, Generate, JobFailed, Tokens, Variant
+from nearfield.engine.frames import Event, Generate, Tokens, Variant
 from nearfield.engine.job import Job, choose_prompt
+from nearfield.engine.job_queue import JobQueue
 from nearfield.engine.kv_cache import WORTH_COPYING, Sequence, goes_on
 from nearfield.engine.lane import Abort, Aborted, Lane
 from nearfield.engine.llama import Model
@@ -43,7 +42,7 @@ class Running:
     is_long: bool
 
 
-class Scheduler:
+class Scheduler(JobQueue[Job]):
     """The jobs of one loaded model. Used from one thread, except `running` and `preempts`."""
 
     def __init__(
@@ -55,20 +54,12 @@ class Scheduler:
         send: Callable[[Event], None],
         gate: StepGate | None = None,
     ) -> None:
-        self._gate = gate or StepGate()
+        super().__init__(send, gate)
         self._model = model
         self._lanes = lanes
         self._rates = rates
         self._abort = abort
-        self._send = send
-        self._jobs: dict[int, Job] = {}
-        self._arrivals = 0
         self.running: Running | None = None
-
-    @property
-    def idle(self) -> bool:
-        """True if there is no job."""
-        return not self._jobs
 
     def preempts(self, priority: int) -> bool:
         """Return whether a new job of `priority` should end the running step (any thread)."""
@@ -88,41 +79,11 @@ class Scheduler:
         except NearfieldError as error:
             self._fail(spec.id, error)
 
-    def cancel(self, id: int) -> None:
-        """End a job; nothing happens when it has ended already."""
-        job = self._jobs.get(id)
-        if job is not None:
-            self._end(job, "cancelled")
-
-    def must_wait(self) -> bool:
-        """Return whether the most urgent job has to wait, because another process answers typing.
-        There is a job."""
-        job = self._first()
-        types = job.spec.priority <= Priority.COMPLETION
-        return not self._gate.may_begin(types=types) and not job.late
-
-    def step(self) -> None:
-        """Advance the most urgent job by one step."""
-        job = self._first()
-        if job.late:
-            self._end(job, "deadline")
-            return
-        try:
-            if job.prompt is None:
-                self._begin(job)
-            else:
-                self._advance(job)
-        except NearfieldError as error:
-            self._close(job)
-            self._fail(job.spec.id, error)
-
-    def end_all(self) -> None:
-        """End every job, as before a model is freed."""
-        for job in list(self._jobs.values()):
-            self._end(job, "cancelled")
-
-    def _first(self) -> Job:
-        return min(self._jobs.values(), key=lambda j: (j.spec.priority, j.arrival))
+    def _go_on(self, job: Job) -> None:
+        if job.prompt is None:
+            self._begin(job)
+        else:
+            self._advance(job)
 
     def _advance(self, job: Job) -> None:
         self._abort.clear()
@@ -219,6 +180,3 @@ class Scheduler:
         self._jobs.pop(job.spec.id, None)
         job.lane.table.release(job.spec.id)
         job.sampler.close()
-
-    def _fail(self, id: int, error: NearfieldError) -> None:
-        self._send(JobFailed(id, type(error).__name__, error.message, error.hint))

@@ -19,19 +19,18 @@ from nearfield.engine.frames import (
     Done,
     Event,
     Generate,
-    JobFailed,
     Prefilled,
     Reading,
     Tokens,
     Variant,
     owner_of,
 )
+from nearfield.engine.job_queue import JobQueue, QueuedJob
 from nearfield.engine.output import TextOutput
 from nearfield.engine.prompts import TokenizedPrompt, choose
 from nearfield.engine.rates import Rates
 from nearfield.engine.typing_lock import StepGate
-from nearfield.errors import ContextTooLong, NearfieldError, Unsupported
-from nearfield.types import Priority
+from nearfield.errors import ContextTooLong, Unsupported
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,14 +90,11 @@ class Library(Protocol):
 
 
 @dataclass(slots=True)
-class SerialJob:
+class SerialJob(QueuedJob):
     """A request, from its frame to its last token. The text of the tokens up to `shown` has been
     sent; the text of those after `window` is what new ones are read with, as a token's text may
     depend on the one before it."""
 
-    spec: Generate
-    arrival: int
-    received: float = field(default_factory=time.monotonic)
     prompt: TokenizedPrompt | None = None
     output: TextOutput = field(default_factory=TextOutput)
     generation: RunningGeneration | None = None
@@ -110,12 +106,6 @@ class SerialJob:
     prefill_ms: float = 0.0
     decode_ms: float = 0.0
 
-    @property
-    def late(self) -> bool:
-        """True once the deadline has passed."""
-        limit = self.spec.deadline_ms
-        return bool(limit) and (time.monotonic() - self.received) * 1000 >= limit
-
     def suspend(self) -> None:
         """End the generation; it is begun again from where it is."""
         if self.generation is not None:
@@ -123,7 +113,7 @@ class SerialJob:
             self.generation = None
 
 
-class SerialScheduler:
+class SerialScheduler(JobQueue[SerialJob]):
     """The jobs of one loaded model. Used from one thread."""
 
     def __init__(
@@ -133,18 +123,10 @@ class SerialScheduler:
         send: Callable[[Event], None],
         gate: StepGate | None = None,
     ) -> None:
+        super().__init__(send, gate)
         self._library = library
         self._rates = rates
-        self._send = send
-        self._gate = gate or StepGate()
-        self._jobs: dict[int, SerialJob] = {}
-        self._arrivals = 0
         self._running: SerialJob | None = None
-
-    @property
-    def idle(self) -> bool:
-        """True if there is no job."""
-        return not self._jobs
 
     def add(self, spec: Generate) -> None:
         """Take a new job."""
@@ -155,44 +137,14 @@ class SerialScheduler:
         self._arrivals += 1
         self._jobs[spec.id] = SerialJob(spec, self._arrivals)
 
-    def cancel(self, id: int) -> None:
-        """End a job; nothing happens when it has ended already."""
-        if job := self._jobs.get(id):
-            self._end(job, "cancelled")
-
-    def must_wait(self) -> bool:
-        """Return whether the most urgent job has to wait, because another process answers typing.
-        There is a job."""
-        job = self._first()
-        types = job.spec.priority <= Priority.COMPLETION
-        return not self._gate.may_begin(types=types) and not job.late
-
-    def step(self) -> None:
-        """Advance the most urgent job by one step."""
-        job = self._first()
+    def _go_on(self, job: SerialJob) -> None:
         if self._running is not job and self._running is not None:
             self._running.suspend()
         self._running = job
-        if job.late:
-            self._end(job, "deadline")
-            return
-        try:
-            with self._gate.step(is_watched=False):
-                finish = self._advance(job)
-        except NearfieldError as error:
-            self._close(job)
-            self._fail(job.spec.id, error)
-            return
+        with self._gate.step(is_watched=False):
+            finish = self._advance(job)
         if finish:
             self._end(job, finish)
-
-    def end_all(self) -> None:
-        """End every job, as before a model is freed."""
-        for job in list(self._jobs.values()):
-            self._end(job, "cancelled")
-
-    def _first(self) -> SerialJob:
-        return min(self._jobs.values(), key=lambda job: (job.spec.priority, job.arrival))
 
     def _advance(self, job: SerialJob) -> str:
         """Do one step of a job. Return its finish, "" while there is none."""
@@ -319,6 +271,3 @@ class SerialScheduler:
         self._jobs.pop(job.spec.id, None)
         if self._running is job:
             self._running = None
-
-    def _fail(self, id: int, error: NearfieldError) -> None:
-        self._send(JobFailed(id, type(error).__name__, error.message, error.hint))
