@@ -20,6 +20,7 @@ import numpy.typing as npt
 
 from nearfield.engine.control_pieces import ControlPieces
 from nearfield.engine.frames import Generate, LoadModel, Variant
+from nearfield.engine.kv_cache import common_prefix
 from nearfield.engine.serial import RunningGeneration, Sampled
 from nearfield.engine.serial_worker import run
 from nearfield.errors import EngineError, ModelLoadFailed
@@ -111,9 +112,7 @@ class OnnxModel:
 
     def held(self, tokens: list[int]) -> int:
         """See `Library`."""
-        shorter = min(len(tokens), len(self._tokens))
-        pairs = enumerate(zip(tokens, self._tokens, strict=False))
-        return next((at for at, (one, other) in pairs if one != other), shorter)
+        return common_prefix(self._tokens, tokens)
 
     def generate(self, tokens: list[int], spec: Generate, most: int) -> RunningGeneration:
         """See `Library`."""

@@ -27,6 +27,7 @@ import numpy as np
 
 from nearfield.engine.control_pieces import ControlPieces
 from nearfield.engine.frames import Generate, LoadModel, Variant
+from nearfield.engine.kv_cache import common_prefix
 from nearfield.engine.serial import RunningGeneration, Sampled
 from nearfield.engine.serial_worker import run
 from nearfield.errors import EngineError, ModelLoadFailed
@@ -178,7 +179,7 @@ class OpenVinoModel:
     def held(self, tokens: list[int]) -> int:
         """See `Library`: whole blocks of what was evaluated before. OpenVINO does not say what it
         still has; the oldest may be gone."""
-        longest = max((_shared(tokens, other) for other in self._evaluated), default=0)
+        longest = max((common_prefix(other, tokens) for other in self._evaluated), default=0)
         return longest // BLOCK * BLOCK
 
     def generate(self, tokens: list[int], spec: Generate, most: int) -> RunningGeneration:
@@ -311,11 +312,6 @@ def _text(word: bytes | str) -> str:
 def _is_end(text: str) -> bool:
     """Return whether a control token ends an answer, by the names that models have for that."""
     return any(word in text for word in ("end", "eot", "eos", "EOT", "</s>", "fim", "file_sep"))
-
-
-def _shared(one: list[int], other: list[int]) -> int:
-    shorter = min(len(one), len(other))
-    return next((i for i in range(shorter) if one[i] != other[i]), shorter)
 
 
 def main(arguments: list[str]) -> None:
