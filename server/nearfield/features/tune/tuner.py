@@ -18,7 +18,7 @@ from pathlib import Path
 import msgspec
 
 from nearfield.catalog import user
-from nearfield.catalog.choice import ModelChoice, choose, named
+from nearfield.catalog.choice import ModelChoice, named
 from nearfield.catalog.models import NAME_PATTERN, Catalog, ModelEntry
 from nearfield.catalog.registration import adapted
 from nearfield.config.schema import Config
@@ -113,7 +113,7 @@ class Tuner:
         self._quiet = Quiet(order.on_battery)
         self._quiet.check()
         self._torch = needs.torch()
-        self._choice = _tunable(order, config, catalog)
+        self._choice = _tunable(order, catalog)
         self._architecture = read_architecture(self._choice.path).name
         self._data_dir = data
         self._base = chosen(self._choice)
@@ -289,12 +289,9 @@ class Quiet:
             )
 
 
-def _tunable(order: TuneOrder, config: Config, catalog: Catalog) -> ModelChoice:
+def _tunable(order: TuneOrder, catalog: Catalog) -> ModelChoice:
     """Return the model to tune. Raises `ConfigError` and `CatalogError`."""
-    if order.model:
-        choice = named(order.model, catalog)
-    else:
-        choice = choose("complete", config.models, catalog)
+    choice = named(order.model, catalog)
     if choice.entry is None:
         raise ConfigError(
             f"{choice.path.name} is not in your catalogue.", "Register it: `nearfield models add`."

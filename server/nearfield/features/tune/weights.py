@@ -34,7 +34,6 @@ class Architecture:
 
     name: str
     layers: int
-    width: int
     heads: int
     kv_heads: int
     head: int
@@ -101,7 +100,6 @@ def _architecture(reader: Any) -> Architecture:
     return Architecture(
         name=name,
         layers=int(value(f"{name}.block_count")),
-        width=width,
         heads=heads,
         kv_heads=int(value(f"{name}.attention.head_count_kv", heads)),
         head=int(value(f"{name}.attention.key_length", width // heads)),
