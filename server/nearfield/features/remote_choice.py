@@ -35,9 +35,8 @@ class RemoteChoice:
         `NotPermitted`.
         """
         for said in await router.said():
-            if (said.workspace, said.provider) != (context.workspace, self.provider):
-                continue
-            if said.consent is Consent.WORKSPACE:
+            ours = said.provider in (self.provider, self.provider.partition("/")[0])
+            if ours and said.workspace == context.workspace and said.consent is Consent.WORKSPACE:
                 return (self.provider,)
         offer = await router.offer(self.provider, request, context, "you asked for it")
         decision = await self.ask(offer) if self.ask else None

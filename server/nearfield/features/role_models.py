@@ -4,6 +4,7 @@ model of a provider. Everything here blocks.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from nearfield.config.paths import user_config_file
 from nearfield.config.schema import EMBEDDED, ROLES, Config, ProviderSettings
 from nearfield.errors import ConfigError, UnknownModel
 from nearfield.providers.registry import build
+from nearfield.routing.provider_pool import can
 from nearfield.routing.router import OWN_MODEL
 
 AUTO = "auto"
@@ -37,16 +39,16 @@ class ServedRole:
     outside: bool = False
 
 
-def let_serve(role: str, wish: str) -> ServedRole:
+def let_serve(role: str, wish: str, config: Config | None = None) -> ServedRole:
     """Let a model serve `role`: a name of the catalogue, a GGUF file, "auto" or "" for the best one
-    here, or "PROVIDER" or "PROVIDER/MODEL" of the settings.
+    here, or "PROVIDER" or "PROVIDER/MODEL" of the settings in force, by default the user's file's.
 
     Raises `ConfigError` for a role or a file, and `UnknownModel` for a name that there is not.
     """
     if role not in {*OWN_ROLES, *ROLES}:
         known = ", ".join(dict.fromkeys((*OWN_ROLES, *ROLES)))
         raise ConfigError(f"There is no role {role!r}.", f"The roles are {known}.")
-    config = load().config
+    config = config or load().config
     provider = wish.partition("/")[0]
     if provider in config.providers:
         return _by_provider(role, wish, config.providers[provider], config)
@@ -60,7 +62,7 @@ def let_serve(role: str, wish: str) -> ServedRole:
     path = user_config_file()
     if role in OWN_ROLES:
         path = user.use(role, model)
-        for one in _routed(role):
+        for one in routed_roles(role):
             if config.routing.roles.get(one):
                 _put_first(path, one, EMBEDDED, config)
     elif model:
@@ -78,18 +80,30 @@ def _by_provider(role: str, wish: str, settings: ProviderSettings, config: Confi
             f"{name} has no model in your settings.", f"Name one: {name}/MODEL, of its models."
         )
     path = user_config_file()
-    for one in _routed(role):
+    for one in routed_roles(role):
         _put_first(path, one, wish, config)
     return ServedRole(role, wish, str(path), outside=not built.capabilities.local)
 
 
 def _put_first(path: Path, role: str, name: str, config: Config) -> None:
-    """Let `name` be asked first for a role; what was named before, or the engine, comes after."""
-    before = config.routing.roles.get(role) or [EMBEDDED]
+    """Let `name` be asked first for a role; what was asked before it comes after."""
+    before = config.routing.roles.get(role) or _usual(role, config)
     rest = [one for one in before if one != name and not one.startswith(OWN_MODEL)]
     edit.put(path, ("routing", "roles", role), [name, *rest])
 
 
-def _routed(role: str) -> tuple[str, ...]:
+def _usual(role: str, config: Config) -> list[str]:
+    """Return who is asked for a role whose providers the settings do not list."""
+    found = [EMBEDDED]
+    for name, settings in config.providers.items():
+        # One that cannot be built, or has no model to ask for, would only be reported.
+        with suppress(ConfigError):
+            provider = build(name, settings)
+            if (provider.model or settings.kind == "llama_server") and can(provider, role):
+                found.append(name)
+    return found
+
+
+def routed_roles(role: str) -> tuple[str, ...]:
     """Return the roles of routing that are meant."""
     return OF_CHAT if role == "chat" else (role,)

@@ -56,6 +56,12 @@ class Remote:
     destination: str
     base_url: str = ""
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names under which consent for it may have been given: "NAME/MODEL" goes to where
+        NAME does."""
+        return tuple(dict.fromkeys((self.name, self.name.partition("/")[0])))
+
 
 @dataclass(frozen=True, slots=True)
 class PreparedRequest:
@@ -124,18 +130,21 @@ class Guard:
 
     def consent(self, to: Remote, context: RequestContext) -> Consent:
         """Return the user's decision about `to` for this context. Raises `LedgerError`."""
-        said = self.store.consent(context.workspace, to.name, to.destination)
-        if said is not Consent.NEVER and to.name in context.accepted:
+        said = [self.store.consent(context.workspace, one, to.destination) for one in to.names]
+        if Consent.NEVER in said:
+            return Consent.NEVER
+        if to.name in context.accepted:
             return Consent.ONCE
-        return said
+        return next((one for one in said if one.allows), Consent.UNASKED)
 
     def never(self, to: Remote) -> str:
         """Return why no workspace may send anything to `to`, "" when one might."""
         if self._config.routing.strategy == "local_only":
             return "It is outside this machine, and the strategy is local_only."
-        if any(said.provider == to.name and said.consent.allows for said in self.store.said()):
+        if any(said.provider in to.names and said.consent.allows for said in self.store.said()):
             return ""
-        return f"It is outside this machine; `nearfield consent allow {to.name}` lets it be asked."
+        name = to.names[-1]
+        return f"It is outside this machine; `nearfield consent allow {name}` lets it be asked."
 
     def standing(self, to: Remote, context: RequestContext) -> tuple[Consent, Funds, str]:
         """Return consent, the state of the budget before the request's size is known, and the
@@ -182,7 +191,7 @@ class Guard:
         if not self.consent(to, context).allows:
             raise NoConsent(
                 f"Nothing is sent to {to.name}: you have not allowed that for this workspace.",
-                f"`nearfield consent allow {to.name}` does.",
+                f"`nearfield consent allow {to.names[-1]}` does.",
             )
         prepared = self.prepare(to, request, context)
         if prepared.funds is Funds.HARD:

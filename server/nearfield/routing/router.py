@@ -25,7 +25,7 @@ from nearfield.routing.consent import Consent, ConsentRecord
 from nearfield.routing.explain import RouteExplanation, explain
 from nearfield.routing.guard import Guard
 from nearfield.routing.pause import UserPause
-from nearfield.routing.plan import UNASKED, Use
+from nearfield.routing.plan import NO_CLOUD, REFUSED, UNASKED, Use
 from nearfield.routing.provider_pool import (
     EMBEDDED_TRIAL,
     OWN_MODEL,
@@ -209,6 +209,23 @@ class Router:
     def providers(self) -> Mapping[str, Provider]:
         """Every provider by its name, wrapped where it is outside this machine."""
         return MappingProxyType(self._pool.providers)
+
+    def is_local(self, name: str) -> bool:
+        """Return whether nothing that a provider is told leaves this machine."""
+        return self._pool.is_local(name)
+
+    async def refusal(self, name: str, workspace: str = "") -> str:
+        """Return why nothing of `workspace` may be sent to `name`, "" where it may and for a model
+        of this machine. Raises `LedgerError`."""
+        if self._pool.is_local(name):
+            return ""
+        if self._configs.of(workspace).routing.strategy == "local_only":
+            return NO_CLOUD
+        to = self._pool.to(name)
+        if not workspace and not await asyncio.to_thread(self.guard.never, to):
+            return ""  # some workspace allows it
+        said = await asyncio.to_thread(self.guard.consent, to, RequestContext(workspace=workspace))
+        return REFUSED if said is Consent.NEVER else "" if said.allows else UNASKED
 
     async def said(self) -> list[ConsentRecord]:
         """Every decision of the user's about what may be sent, by workspace and provider."""

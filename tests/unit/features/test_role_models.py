@@ -40,16 +40,20 @@ def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 TABLE = [
     ("complete", "ollama", {"complete": ["ollama", "embedded"]}),
+    ("complete", "ollama/a:1b", {"complete": ["ollama/a:1b", "embedded", "ollama"]}),
     ("code", "ollama/a:1b", {"code": ["ollama/a:1b", "ollama", "embedded"]}),
-    ("review", "claude", {"review": ["claude", "embedded"]}),
-    ("large", "FILE", {"large": ["embedded/FILE", "embedded"]}),
+    ("review", "claude", {"review": ["claude", "embedded", "ollama"]}),
+    ("large", "FILE", {"large": ["embedded/FILE", "embedded", "ollama", "claude"]}),
     ("code", "FILE", {"code": ["embedded/FILE", "ollama", "embedded"]}),
     ("code", "auto", {"code": None}),
     ("chat", "FILE", {"code": ["embedded", "ollama"], "fast": None}),
     (
         "chat",
         "ollama",
-        {role: ["ollama", "embedded"] for role in ("code", "fast", "review")},
+        {
+            "code": ["ollama", "embedded"],
+            **{role: ["ollama", "embedded", "claude"] for role in ("fast", "review")},
+        },
     ),
 ]
 

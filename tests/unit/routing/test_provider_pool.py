@@ -5,12 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 
 import msgspec
+import pytest
 
 from nearfield.config.folders import FolderConfigs
 from nearfield.config.schema import Config
 from nearfield.providers.registry import build
+from nearfield.routing.consent import Consent
 from nearfield.routing.pause import UserPause
+from nearfield.routing.plan import REFUSED, UNASKED
 from nearfield.routing.provider_pool import ProviderPool, variants
+from nearfield.routing.router import Router
 from nearfield.routing.store import Store
 
 
@@ -38,5 +42,36 @@ async def test_a_teams_own_server_counts_as_this_machine(tmp_path: Path) -> None
     pool = ProviderPool(FolderConfigs.over(config), providers, store, UserPause(), ["own"])
     assert pool.local == {"own"}
     await pool.aclose()
+    for provider in providers.values():
+        await provider.aclose()
+
+
+@pytest.mark.parametrize(
+    ("asked", "said", "why"),
+    [
+        ("claude", {"claude": Consent.WORKSPACE}, ""),
+        ("claude/big", {"claude": Consent.WORKSPACE}, ""),
+        ("claude/big", {"claude/big": Consent.WORKSPACE}, ""),
+        ("claude/big", {"claude/big": Consent.WORKSPACE, "claude": Consent.NEVER}, REFUSED),
+        ("claude", {"claude/big": Consent.WORKSPACE}, UNASKED),
+    ],
+)
+async def test_consent_to_a_provider_holds_for_each_of_its_models(
+    asked: str, said: dict[str, Consent], why: str, tmp_path: Path
+) -> None:
+    config = msgspec.convert(
+        {
+            "providers": {"claude": {"kind": "anthropic", "model": "small"}},
+            "routing": {"strategy": "local_first", "roles": {"code": ["claude/big", "claude"]}},
+        },
+        Config,
+    )
+    providers = {name: build(name, one) for name, one in variants(config).items()}
+    router = Router(config, providers, Store(tmp_path / "ledger.db"))
+    for name, consent in said.items():
+        router.guard.store.say("/work", name, "anthropic", consent)
+    assert await router.refusal(asked, "/work") == why
+    assert await router.refusal(asked, "/elsewhere") == UNASKED
+    await router.aclose()
     for provider in providers.values():
         await provider.aclose()
