@@ -176,6 +176,30 @@ export interface Models {
   }[];
 }
 
+export interface ModelPick {
+  name: string;
+  title: string;
+  about: string;
+  current: boolean;
+  recommended: boolean;
+  missing: boolean;
+  refused: string;
+}
+
+export interface PickGroup {
+  provider: string;
+  title: string;
+  local: boolean;
+  problem: string;
+  models: ModelPick[];
+}
+
+export interface Picks {
+  roles: { role: string; does: string; provider: string; model: string; local: boolean }[];
+  role: string;
+  groups: PickGroup[];
+}
+
 export interface Repository {
   repo: string;
   downloads: number | null;

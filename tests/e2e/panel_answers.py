@@ -191,6 +191,25 @@ def models(name: str = "qwen2.5-coder-0.5b", *, filled: bool = True) -> dict[str
     }
 
 
+def picks(name: str = "coder:7b", *, filled: bool = True) -> dict[str, Any]:
+    """The models for chats: one of a server, one that may not be asked, and a silent server."""
+    words = ("about", "refused")
+    flags = ("current", "recommended", "missing")
+    model: dict[str, Any] = {**dict.fromkeys(words, ""), **dict.fromkeys(flags, False)}
+    named = {**model, "name": name, "title": name}
+    about: dict[str, Any] = {"local": True, "problem": "", "models": []}
+    groups = [
+        {**about, "provider": "embedded", "title": "Nearfield itself"}
+        | {"models": [{**named, "recommended": True, "about": "needs 2 GB of memory"}]},
+        {**about, "provider": name, "title": name, "models": [{**named, "current": True}]},
+        {**about, "provider": "slow", "title": "slow (ollama)", "problem": f"{name} is silent."},
+        {**about, "provider": "claude", "title": "claude (anthropic)", "local": False}
+        | {"models": [{**named, "refused": f"{name} is outside this machine."}]},
+    ]
+    role = {"role": "chat", "does": "chats", "provider": name, "model": name, "local": True}
+    return {"roles": [role], "role": "chat", "groups": groups if filled else []}
+
+
 def routing(name: str = "ollama", *, filled: bool = True) -> dict[str, Any]:
     """The embedded engine, and a server of this machine beside it."""
     endpoint: dict[str, Any] = {
@@ -508,6 +527,7 @@ def answers(name: str = "", *, filled: bool = True) -> dict[str, Any]:
     return {
         "now": now(*given) if filled else NO_SERVER,
         "models": models(*given, filled=filled),
+        "models/picks": picks(*given, filled=filled),
         "routing": routing(*given, filled=filled),
         "settings": settings(),
         "suggestions": suggestions(*given, filled=filled),

@@ -35,11 +35,10 @@ def test_a_model_is_picked(vscode: StartVSCode, home: Path, small_model: Path) -
     window.open("a.py")
     window.ready()
     window.command("Choose a Model…")
-    window.choose("Completions")
+    window.choose("what is suggested as you type")
     row = window.row("qwen2.5-coder-0.5b-instruct")
     assert "memory" in row
     assert "tokens/s" in row
-    assert "to download" in row
     window.picture("models")
     window.choose("Automatic")
     config_file = Path(environment(home)["NEARFIELD_CONFIG_DIR"]) / "config.toml"
@@ -74,7 +73,7 @@ def test_a_download_is_cancelled_and_goes_on(
     window.ready()
     for end in ("Cancel", ""):
         window.command("Choose a Model…")
-        window.choose("Completions")
+        window.choose("what is suggested as you type")
         window.choose("tiny")
         toast = window.notice("downloading tiny")
         window.sees("downloading 5", lambda: window.status)
@@ -89,6 +88,39 @@ def test_a_download_is_cancelled_and_goes_on(
             released[end].set()
             window.sees('complete = "tiny"', (settings / "config.toml").read_text)
     window.ready()
+
+
+def test_a_model_of_a_server_is_picked_and_one_outside_refused(
+    vscode: StartVSCode, home: Path, httpserver: HTTPServer
+) -> None:
+    tags = {"models": [{"name": "coder:7b"}, {"name": "chat:1b"}]}
+    httpserver.expect_request("/api/tags").respond_with_json(tags)
+    base = httpserver.url_for("")
+    config = {
+        "engine": {"enabled": False},
+        "routing": {"strategy": "local_first"},
+        "providers": {
+            "here": {"kind": "scripted"},
+            "ollama": {"kind": "ollama", "model": "coder:7b", "base_url": base},
+            "gone": {"kind": "ollama", "base_url": "http://127.0.0.1:9"},
+            "claude": {"kind": "anthropic", "model": "claude-sonnet-5"},
+        },
+    }
+    window = vscode({"a.py": ""}, config=config)
+    window.ready()
+    window.command("Choose a Model…")
+    window.choose("chats, fixes, rewrites and tests alone")
+    assert "consent allow claude" in window.row("claude-sonnet-5")
+    assert "127.0.0.1:9" in window.row("gone")
+    window.picture("picker")
+    window.choose("claude-sonnet-5")
+    assert "outside this machine" in window.notice("claude").inner_text()
+    config_file = Path(environment(home)["NEARFIELD_CONFIG_DIR"]) / "config.toml"
+    assert "[routing.roles]" not in config_file.read_text()
+    window.command("Choose a Model…")
+    window.choose("chats, fixes, rewrites and tests alone")
+    window.choose("chat:1b")
+    window.sees('"ollama/chat:1b"', config_file.read_text)
 
 
 def beyond(httpserver: HTTPServer, *answers: Any, **routing: Any) -> dict[str, Any]:

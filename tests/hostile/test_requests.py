@@ -77,6 +77,8 @@ REQUESTS: dict[str, Params] = {
     "nearfield/spent": lambda u, p: None,
     "nearfield/chat": lambda u, p: {"message": "what is this?", "textDocument": {"uri": u}},
     "nearfield/chat/close": lambda u, p: {"session": "none"},
+    "nearfield/models/list": lambda u, p: {"role": "chat"},
+    "nearfield/models/use": lambda u, p: {"role": "cook", "name": u},
     "nearfield/chat/list": lambda u, p: {},
     "nearfield/chat/history": lambda u, p: {"session": "../../" + u},
     "nearfield/chat/export": lambda u, p: {"session": u},

@@ -169,6 +169,57 @@ export interface NextEditAnswer {
   readonly jump?: Jump | null;
 }
 
+/** A role that a model can be picked for, and who serves it now. */
+export interface RolePick {
+  readonly role: string;
+  readonly does: string;
+  /** "" where nobody serves it. */
+  readonly provider: string;
+  readonly model: string;
+  readonly local: boolean;
+}
+
+export interface ModelPick {
+  /** What picks it. */
+  readonly name: string;
+  readonly title: string;
+  readonly about: string;
+  readonly current: boolean;
+  readonly recommended: boolean;
+  /** Whether it has to be fetched first. */
+  readonly missing: boolean;
+  /** Why it cannot be picked here, "" where it can. */
+  readonly refused: string;
+}
+
+export interface PickGroup {
+  readonly provider: string;
+  readonly title: string;
+  readonly local: boolean;
+  /** Why it did not say which models it has, "" where it did. */
+  readonly problem: string;
+  readonly models: readonly ModelPick[];
+}
+
+export interface Picks {
+  readonly roles: readonly RolePick[];
+  readonly role: string;
+  readonly groups: readonly PickGroup[];
+}
+
+export interface UsedModel {
+  readonly role: string;
+  readonly model: string;
+  readonly missing: boolean;
+  readonly outside: boolean;
+  /** What counts more than the choice, "" for nothing. */
+  readonly note: string;
+}
+
+export const ModelList = new RequestType<{ role?: string }, Picks, void>("nearfield/models/list");
+export const UseModel = new RequestType<{ role: string; name: string }, UsedModel, void>(
+  "nearfield/models/use",
+);
 export const StatusRequest = new RequestType<{ workspace?: string }, Status, void>(
   "nearfield/status",
 );

@@ -81,7 +81,7 @@ function Failed({ of }: { of: Job | undefined }): JSX.Element | null {
 }
 
 /** The roles for which a model can be set by name. */
-const USABLE = ["complete", "edit", "chat"];
+const USABLE = ["complete", "edit", "chat", "code", "fast", "review", "large"];
 
 function running_(of: Model): Job | undefined {
   const told = job(of.job);

@@ -10,6 +10,7 @@ import { AddAdapter } from "./adapter";
 import { Benchmark } from "./benchmark";
 import { Catalogue } from "./catalogue";
 import { HubSearch } from "./hub";
+import { Pick } from "./pick";
 
 export function ModelsView(): JSX.Element {
   const models = useLoaded<Models>("models", "models");
@@ -18,6 +19,7 @@ export function ModelsView(): JSX.Element {
       {(found) => (
         <>
           <Machine of={found} />
+          <Pick />
           <Catalogue of={found} />
           <Benchmark of={found} />
           <AddAdapter of={found} />

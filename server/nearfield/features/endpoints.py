@@ -8,6 +8,7 @@ from typing import Any
 
 from nearfield.config.schema import Config
 from nearfield.errors import ConfigError, NearfieldError
+from nearfield.features.model_picks import served_models
 from nearfield.features.routed import routed
 from nearfield.providers.base import Provider
 from nearfield.routing.egress import Egress
@@ -68,26 +69,14 @@ async def served(config: Config) -> tuple[list[dict[str, Any]], list[str]]:
     on this machine, and sentences about servers that did not say. Those outside this machine are
     not asked."""
     async with routed(config) as (router, built):
-
-        async def ask(name: str) -> tuple[list[str], str]:
-            provider = built[name]
-            if isinstance(router.provider(name), Egress):
-                return [provider.model] if provider.model else [], ""
-            try:
-                async with asyncio.timeout(PROBE_SECONDS):
-                    return [one.name for one in await provider.models()], ""
-            except NearfieldError as error:
-                return [], str(error)
-            except TimeoutError:
-                return [], f"{name} did not answer within {PROBE_SECONDS:g} s."
-
         names = [name for name in config.providers if name in built]
-        found = await asyncio.gather(*map(ask, names))
+        asked = (served_models(router.provider(name), PROBE_SECONDS) for name in names)
+        found = await asyncio.gather(*asked)
         rows = [
             {
                 "provider": name,
                 "model": model,
-                "local": not isinstance(router.provider(name), Egress),
+                "local": router.is_local(name),
             }
             for name, (models, _) in zip(names, found, strict=True)
             for model in models

@@ -1,5 +1,7 @@
-"""`nearfield/chat/prepare`, `nearfield.loadModel` and `nearfield.unloadModel`.
+"""The models that can be picked, the one that is, and those that are loaded.
 
+nearfield/models/list     {role?, workspace?}   →  see `features.model_picks.Picks`
+nearfield/models/use      {role, name, workspace?}  →  {role, model, missing, outside, note}
 nearfield/chat/prepare    {role?, workspace?}   notification: the user begins to type a question
 nearfield.loadModel       role, or none         →  {provider}; none is that of chats
 nearfield.unloadModel     role, or none         →  {providers}
@@ -7,6 +9,7 @@ nearfield.unloadModel     role, or none         →  {providers}
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import msgspec
@@ -16,9 +19,26 @@ from pygls.lsp.server import LanguageServer
 from nearfield.lsp import wire
 from nearfield.lsp.session import Session
 
+LIST = "nearfield/models/list"
+USE = "nearfield/models/use"
 PREPARE = "nearfield/chat/prepare"
 LOAD = "nearfield.loadModel"
 UNLOAD = "nearfield.unloadModel"
+
+
+class ModelsParams(msgspec.Struct, frozen=True):
+    """The role whose models are wanted; "" for the roles alone."""
+
+    role: str = ""
+    workspace: str = ""
+
+
+class UseParams(msgspec.Struct, frozen=True):
+    """A role, and the model for it by a name of the list."""
+
+    role: str
+    name: str
+    workspace: str = ""
 
 
 class PrepareParams(msgspec.Struct, frozen=True, kw_only=True):
@@ -30,6 +50,30 @@ class PrepareParams(msgspec.Struct, frozen=True, kw_only=True):
 
 def register(server: LanguageServer, session: Session) -> None:
     """Answer them."""
+
+    async def listed(what: Any) -> dict[str, Any]:
+        from nearfield.features.model_picks import model_picks
+        from nearfield.routing.router import built
+
+        params = wire.read(ModelsParams, what)
+        service = await session.service()
+        folder = _folder(session, params.workspace)
+        found = await model_picks(built(service.router), service.config, params.role, folder)
+        return msgspec.to_builtins(found)
+
+    async def use(what: Any) -> dict[str, Any]:
+        from nearfield.features.model_picks import overruled, pick
+        from nearfield.routing.router import built
+
+        params = wire.read(UseParams, what)
+        service = await session.service()
+        folder = _folder(session, params.workspace)
+        router = built(service.router)
+        now = await pick(router, params.role, params.name, folder, service.config)
+        await session.reload()
+        note = await asyncio.to_thread(overruled, now, service.config)
+        told = {"role": now.role, "model": now.model, "missing": now.missing}
+        return {**told, "outside": now.outside, "note": note}
 
     async def prepare(what: Any) -> None:
         params = wire.read(PrepareParams, what)
@@ -47,6 +91,8 @@ def register(server: LanguageServer, session: Session) -> None:
         service = await session.service()
         return {"providers": await service.loader.unload(role or "", _folder(session))}
 
+    server.feature(LIST)(listed)
+    server.feature(USE)(use)
     server.feature(PREPARE)(prepare)
     server.command(LOAD)(load)
     server.command(UNLOAD)(unload)

@@ -26,10 +26,12 @@ from nearfield.features.benchmark import benchmark
 from nearfield.features.measured import keep_measured, measured_models
 from nearfield.features.metrics.store import RecordStore
 from nearfield.features.metrics.summary import parts
-from nearfield.features.role_models import let_serve
+from nearfield.features.model_picks import Picks, model_picks, pick
+from nearfield.features.routed import routed
 from nearfield.http.wire import BadRequest
 from nearfield.network.setting import environ_of
 from nearfield.panel.jobs import JobProgress, Jobs, PanelJob, in_thread
+from nearfield.panel.settings import loaded_for
 from nearfield.panel.view import NoBody, Query, Read, ViewAction
 
 DAYS = 30
@@ -55,10 +57,11 @@ class ModelsBody(msgspec.Struct, frozen=True):
 
 
 class RoleOfModel(msgspec.Struct, frozen=True):
-    """A role, and the model for it: a name, a path, or "" for the best one here."""
+    """A role, and its model: a name of `models/picks`, a path, or "" for the best one here."""
 
     role: str
     name: str = ""
+    workspace: str = ""
 
 
 class SearchBody(msgspec.Struct, frozen=True):
@@ -92,7 +95,7 @@ class ModelsView:
 
     def reads(self) -> Mapping[str, Read]:
         """See `View`."""
-        return {"models": self._models}
+        return {"models": self._models, "models/picks": self._picks}
 
     def actions(self) -> Mapping[str, ViewAction]:
         """See `View`."""
@@ -116,6 +119,12 @@ class ModelsView:
             )
             row["job"] = job.id if job is not None else None
         return found
+
+    async def _picks(self, query: Query) -> Picks:
+        workspace = query.get("workspace", "")
+        config = (await asyncio.to_thread(loaded_for, workspace)).config
+        async with routed(config, lambda _: None) as (router, _):
+            return await model_picks(router, config, query.get("role", ""), workspace)
 
     async def _search(self, body: SearchBody) -> dict[str, Any]:
         if not body.text.strip() or len(body.text) > MAX_SEARCH_CHARS:
@@ -191,7 +200,9 @@ class ModelsView:
         return await asyncio.to_thread(remove)
 
     async def _use(self, body: RoleOfModel) -> dict[str, Any]:
-        now = await asyncio.to_thread(let_serve, body.role, body.name)
+        config = (await asyncio.to_thread(loaded_for, body.workspace)).config
+        async with routed(config, lambda _: None) as (router, _):
+            now = await pick(router, body.role, body.name, body.workspace)
         return {
             "role": now.role,
             "model": now.model,

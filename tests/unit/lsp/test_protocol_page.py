@@ -20,7 +20,7 @@ from nearfield.lsp.copilot_panel import PanelCompletionParams, PanelParams
 from nearfield.lsp.events import ItemParams
 from nearfield.lsp.explain import ExplainParams
 from nearfield.lsp.kept_chats import KeptParams, ListParams
-from nearfield.lsp.models import PrepareParams
+from nearfield.lsp.models import ModelsParams, PrepareParams, UseParams
 from nearfield.lsp.next_edit import InlineEditParams, NextEditParams
 from nearfield.lsp.review import ClearParams, ReviewParams
 from nearfield.lsp.server import build
@@ -40,6 +40,8 @@ PARAMS: dict[str, type[msgspec.Struct]] = {
     "nearfield/chat/export": KeptParams,
     "nearfield/chat/delete": KeptParams,
     "nearfield/chat/prepare": PrepareParams,
+    "nearfield/models/list": ModelsParams,
+    "nearfield/models/use": UseParams,
     "nearfield/commitMessage": CommitMessageParams,
     "nearfield/generate": GenerateParams,
     "nearfield.explain": ExplainParams,

@@ -127,6 +127,7 @@ local commands = {
   },
   rewrite = { run = lazily('nearfield.actions', 'rewrite'), needs = 'nearfield.rewrite' },
   load = { run = execute('nearfield.loadModel'), needs = 'nearfield.loadModel' },
+  model = { run = lazily('nearfield.models', 'run'), needs = true },
   rate = { run = execute('nearfield.rate'), needs = 'nearfield.rate' },
   unload = { run = execute('nearfield.unloadModel'), needs = 'nearfield.unloadModel' },
   chat = { run = lazily('nearfield.chat', 'run'), needs = true },

@@ -6,20 +6,24 @@ import { say } from "../actions/ask";
 import type { Server } from "../server/server";
 import { setForUser } from "../settings/sources";
 import type { StatusItem } from "../status/item";
-import { gigabytes, row, sorted, type Model, type Role } from "./rows";
+import { ModelList, UseModel, type ModelPick, type PickGroup, type Picks, type RolePick } from "../wire";
+import { gigabytes, problemRow, roleRow, row } from "./rows";
 
-const ROLES: readonly (vscode.QuickPickItem & { role: Role })[] = [
-  { label: "$(sparkle) Completions", description: "what is suggested as you type", role: "complete" },
-  { label: "$(comment-discussion) Chat and actions", description: "explain, fix, rewrite, review", role: "chat" },
-];
+/** The roles whose model can also be set in the editor's own settings. */
+const OWN_ROLES = ["complete", "edit", "chat"];
+const OWN = "embedded";
 const DOWNLOAD: vscode.QuickInputButton = {
   iconPath: new vscode.ThemeIcon("cloud-download"),
   tooltip: "Download",
 };
 const REMOVE: vscode.QuickInputButton = { iconPath: new vscode.ThemeIcon("trash"), tooltip: "Delete from this machine" };
 
+interface RoleChoice extends vscode.QuickPickItem {
+  readonly role: RolePick;
+}
+
 interface Choice extends vscode.QuickPickItem {
-  readonly model?: Model;
+  readonly model?: ModelPick;
 }
 
 export class ModelPicker {
@@ -30,40 +34,44 @@ export class ModelPicker {
 
   /** Ask for a role and a model, and let that model serve it. */
   async choose(): Promise<void> {
-    const options = { title: "Nearfield: choose a model for …" };
-    const role = (await vscode.window.showQuickPick(ROLES, options))?.role;
-    if (!role) return;
     try {
-      await this.pick(role);
+      const { roles } = await this.list();
+      const options = { title: "Nearfield: choose a model for …", matchOnDescription: true };
+      const rows: RoleChoice[] = roles.map((role) => ({ ...roleRow(role), role }));
+      const chosen = await vscode.window.showQuickPick(rows, options);
+      if (chosen) await this.pick(chosen.role);
     } catch (error) {
       say(error);
     }
   }
 
-  private async pick(role: Role): Promise<void> {
+  private async pick({ role, does }: RolePick): Promise<void> {
     const picker = vscode.window.createQuickPick<Choice>();
-    picker.title = role === "complete" ? "Nearfield: model for completions" : "Nearfield: model for chat and actions";
-    picker.placeholder = "All of these run on this machine";
+    picker.title = `Nearfield: model for ${role} (${does})`;
+    picker.placeholder = "Asking your providers for their models…";
+    picker.matchOnDescription = true;
     picker.matchOnDetail = true;
     picker.busy = true;
     picker.show();
-    const done = new Promise<Model | "auto" | undefined>((resolve) => {
+    const done = new Promise<ModelPick | undefined>((resolve) => {
       picker.onDidAccept(() => {
         const [chosen] = picker.selectedItems;
-        resolve(chosen?.model ?? (chosen ? "auto" : undefined));
+        if (chosen?.model) resolve(chosen.model);
       });
       picker.onDidHide(() => {
         resolve(undefined);
       });
     });
     const fill = async (): Promise<void> => {
-      picker.items = await this.choices(role);
+      const { groups } = await this.list(role);
+      picker.items = groups.flatMap(choices);
+      picker.placeholder = "What is picked is written into your config.toml";
       picker.busy = false;
     };
     picker.onDidTriggerItemButton(({ item, button }) => {
       const model = item.model;
       if (!model) return;
-      const work = button === REMOVE ? this.remove(model) : this.download(model);
+      const work = button === REMOVE ? this.remove(model.name) : this.download(model.name);
       void work.then(fill).catch(say);
     });
     try {
@@ -76,42 +84,30 @@ export class ModelPicker {
     }
   }
 
-  private async choices(role: Role): Promise<Choice[]> {
-    const [models, advice] = await Promise.all([
-      this.json<Model[]>(["models", "list", "--json"]),
-      this.json<{ roles: { role: string; model: string }[] }>(["models", "recommend", "--json"]),
-    ]);
-    const best = advice.roles.find((one) => one.role === role)?.model ?? "";
-    const automatic: Choice = {
-      label: "$(wand) Automatic",
-      description: "the best one on this machine",
-      alwaysShow: true,
-    };
-    return [
-      automatic,
-      ...sorted(models, role, best).map((model) => ({
-        ...row(model, role, model.name === best),
-        model,
-        buttons: [model.installed ? REMOVE : DOWNLOAD],
-      })),
-    ];
+  private async list(role = ""): Promise<Picks> {
+    const client = this.server.client;
+    if (!client) throw new Error("The server does not run yet.");
+    return client.sendRequest(ModelList, { role });
   }
 
-  private async use(role: Role, chosen: Model | "auto"): Promise<void> {
-    if (chosen !== "auto" && !chosen.installed && !(await this.download(chosen))) return;
-    // The editor's setting would go before the file that the server's command writes.
-    await setForUser(`models.${role}`, undefined);
-    const name = chosen === "auto" ? "auto" : chosen.name;
-    await this.json(["models", "use", role, name, "--json"]);
-    await this.server.reread();
+  private async use(role: string, model: ModelPick): Promise<void> {
+    if (model.refused) {
+      void vscode.window.showWarningMessage(`Nearfield: ${model.refused}`);
+      return;
+    }
+    if (model.missing && !(await this.download(model.name))) return;
+    // The editor's setting would go before the file that the server writes.
+    if (OWN_ROLES.includes(role)) await setForUser(`models.${role}`, undefined);
+    const now = await this.server.client?.sendRequest(UseModel, { role, name: model.name });
+    if (now?.note) void vscode.window.showWarningMessage(`Nearfield: ${now.note}`);
     await this.status.refresh();
   }
 
   /** Fetch it, with progress; answers whether it is here. What has come is kept when cancelled. */
-  private async download(model: Model): Promise<boolean> {
+  private async download(name: string): Promise<boolean> {
     const options = {
       location: vscode.ProgressLocation.Notification,
-      title: `Nearfield: downloading ${model.name}`,
+      title: `Nearfield: downloading ${name}`,
       cancellable: true,
     };
     try {
@@ -125,7 +121,7 @@ export class ModelPicker {
           const step = stream === "err" ? stepOf(line) : undefined;
           if (!step) return;
           const part = step.total > 0 ? step.done / step.total : undefined;
-          this.status.downloading({ name: model.name, part });
+          this.status.downloading({ name, part });
           const percent = Math.floor((part ?? 0) * 100);
           const message =
             step.phase === "fetching"
@@ -136,7 +132,7 @@ export class ModelPicker {
           progress.report({ message, increment: Math.max(0, percent - told) });
           told = Math.max(told, percent);
         };
-        const args = ["models", "pull", model.name, "--json", "--steps"];
+        const args = ["models", "pull", name, "--json", "--steps"];
         const { code, out } = await this.server.cli(args, { signal: abort.signal, onLine });
         if (token.isCancellationRequested) return false;
         if (code !== 0) throw new Error(errorIn(out));
@@ -147,20 +143,27 @@ export class ModelPicker {
     }
   }
 
-  private async remove(model: Model): Promise<void> {
-    const size = model.bytes ? ` and free ${gigabytes(model.bytes)}` : "";
-    const question = `Delete ${model.name} from this machine${size}?`;
+  private async remove(name: string): Promise<void> {
+    const question = `Delete ${name} from this machine?`;
     const answer = await vscode.window.showWarningMessage(question, { modal: true }, "Delete");
     if (answer !== "Delete") return;
-    await this.json(["models", "remove", model.name, "--json"]);
+    const { code, out } = await this.server.cli(["models", "remove", name, "--json"]);
+    if (code !== 0) throw new Error(errorIn(out));
     await this.server.reread();
   }
 
-  private async json<T>(args: readonly string[]): Promise<T> {
-    const { code, out } = await this.server.cli(args);
-    if (code !== 0) throw new Error(errorIn(out));
-    return JSON.parse(out) as T;
-  }
+}
+
+/** A provider's models below its name. */
+function choices(group: PickGroup): Choice[] {
+  const head: Choice = { label: group.title, kind: vscode.QuickPickItemKind.Separator };
+  const models = group.models.map((model) => ({
+    ...row(model, group),
+    model,
+    alwaysShow: model.name === "auto",
+    buttons: group.provider === OWN && model.name !== "auto" ? [model.missing ? DOWNLOAD : REMOVE] : [],
+  }));
+  return [head, ...models, ...(group.problem ? [problemRow(group)] : [])];
 }
 
 interface Step {

@@ -1,0 +1,65 @@
+"""The models that an editor can pick, over the protocol."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import tomli_w
+from pytest_httpserver import HTTPServer
+from tests.e2e.wiring import StartWire
+
+
+def test_models_are_listed_picked_and_refused(
+    wire: StartWire, environ: dict[str, str], tmp_path: Path, httpserver: HTTPServer
+) -> None:
+    tags = {"models": [{"name": "coder:7b"}, {"name": "chat:1b"}]}
+    httpserver.expect_request("/api/tags").respond_with_json(tags)
+    settings: dict[str, Any] = {
+        "engine": {"enabled": False},
+        "routing": {"strategy": "local_first"},
+        "providers": {
+            "here": {"kind": "scripted"},
+            "ollama": {"kind": "ollama", "model": "coder:7b", "base_url": httpserver.url_for("")},
+            "claude": {"kind": "anthropic", "model": "claude-sonnet-5"},
+        },
+    }
+    file = Path(environ["NEARFIELD_CONFIG_DIR"]) / "config.toml"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(tomli_w.dumps(settings))
+    w = wire("--stdio")
+    w.initialize({}, workspaceFolders=[{"uri": tmp_path.as_uri(), "name": "work"}])
+
+    roles = w.ask("nearfield/models/list", {})
+    assert roles["groups"] == []
+    assert {one["role"] for one in roles["roles"]} >= {"complete", "chat", "code", "large"}
+    groups = {one["provider"]: one for one in listed(w, "code")}
+    assert groups["embedded"]["problem"]
+    assert [one["name"] for one in groups["ollama"]["models"]] == ["ollama", "ollama/chat:1b"]
+    (claude,) = groups["claude"]["models"]
+    assert "nearfield consent allow claude" in claude["refused"]
+
+    now = w.ask("nearfield/models/use", {"role": "code", "name": "ollama/chat:1b"})
+    assert now == {
+        "role": "code", "model": "ollama/chat:1b", "missing": False, "outside": False, "note": "",
+    }  # fmt: skip
+    assert tomllib.loads(file.read_text())["routing"]["roles"]["code"][0] == "ollama/chat:1b"
+    groups = {one["provider"]: one for one in listed(w, "code")}
+    assert [one["title"] for one in groups["ollama"]["models"] if one["current"]] == ["chat:1b"]
+
+    before = file.read_text()
+    for params, sentence in (
+        ({"role": "code", "name": "claude"}, "outside this machine"),
+        ({"role": "cook", "name": "ollama"}, "no role 'cook'"),
+        ({"role": "code", "name": "nosuch"}, "nosuch"),
+        ({"role": "code"}, "name"),
+    ):
+        refused = w.answer(w.request("nearfield/models/use", params))
+        assert sentence in refused["error"]["message"]
+    assert file.read_text() == before
+
+
+def listed(w: Any, role: str) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = w.ask("nearfield/models/list", {"role": role})["groups"]
+    return found
