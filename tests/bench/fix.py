@@ -1,6 +1,7 @@
 """Fixing on `fix_humanevalfix` and `fix_quixbugs`: the action against the same model asked plainly.
 
     python tests/bench/fix.py [--model NAME] [--cases N] [--part tune|test] [--rows FILE]
+    python tests/bench/fix.py --rows FILE --reviews FILE
 
 A case is a Python file with one wrong function and its documentation. Ours is what the action "fix"
 proposes there, by the service that editors talk to. Plain is the same model through its chat
@@ -8,6 +9,10 @@ template, asked to fix the function; its first code block takes the function's p
 what is wrong. Each outcome runs the case's own tests in a process of its own. Answers that were
 computed before are not used. `edits` counts the proposals, `parses` those after which the file
 parses; what cannot be trusted is refused and not shown.
+
+With `--reviews`, rows of `review.py` on the same cases, no model is asked. Counted are the right
+ones of what `nearfield fix --tests` chooses among the answers and the fixes of the reviews: once by
+the function's doctests, and once by tests as good as the case's own.
 """
 
 from __future__ import annotations
@@ -113,6 +118,35 @@ async def plainly(service: Service, case: Case) -> str:
     return f"{above}\n{block[1] if block else text}"
 
 
+def doctests_pass(code: str) -> bool:
+    """Whether the examples in the documentation hold; there may be none."""
+    run = "\nimport doctest\nraise SystemExit(doctest.testmod().failed)"
+    return ">>>" not in code or passes(code, run)
+
+
+def chosen_by_tests(rows: list[Row], reviews: list[Row]) -> None:
+    """Print how many answers are right, and how many after a choice among them and reviews."""
+    by_name = {case.id: case for case in cases()}
+    found = {row["id"]: row["found"] for row in reviews}
+    sums = {"answers": 0, "by doctests": 0, "by the case's tests": 0}
+    both = [row for row in rows if row["id"] in found]
+    for row in both:
+        case = by_name[row["id"]]
+        texts = [row["edited"]] if row["edited"] else []
+        for at, _, replacement in found[case.id]:
+            lines = case.code.split("\n")
+            if replacement is not None:
+                blanks = lines[at][: len(lines[at]) - len(lines[at].lstrip())]
+                lines[at] = blanks + replacement
+                texts.append("\n".join(lines))
+        right = [passes(text, case.test) for text in texts]
+        held = [at for at, text in enumerate(texts) if doctests_pass(text)]
+        sums["answers"] += row["ours"]
+        sums["by doctests"] += bool(right) and right[held[0] if held else 0]
+        sums["by the case's tests"] += any(right)
+    print(f"cases {len(both)}", sums)
+
+
 async def measure(chosen: argparse.Namespace) -> list[Row]:
     """A row a case."""
     by_name = {case.id: case for case in cases()}
@@ -144,7 +178,13 @@ def main() -> None:
     parser.add_argument(
         "--ours", action="store_false", dest="plain", help="leave the plain way out"
     )
+    parser.add_argument("--reviews", type=Path, help="rows of review.py: see above")
     chosen = parser.parse_args()
+    if chosen.reviews:
+        files = (chosen.rows, chosen.reviews)
+        held = [[*map(json.loads, file.read_text().splitlines())] for file in files]
+        chosen_by_tests(*held)
+        return
     rows = asyncio.run(measure(chosen))
     only = sum(row["ours"] and not row.get("plain") for row in rows)
     print(told(rows, ("edit", "parses", "ours", "plain")), f" only ours {only}")

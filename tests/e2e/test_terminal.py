@@ -153,6 +153,7 @@ FURTHER: tuple[tuple[str, ...], ...] = (
     ("index", "--no-vectors", "--json"),
     ("explain", "a.py:5:3", "--json"),
     ("fix", "a.py:2", "--json"),
+    ("fix", "a.py:2", "--tests", EVIL),
     ("explain", f"b{EVIL}zebra.py:1:5"),
     ("explain", os.fsdecode(b"c\xffzebra.py:1:5")),
     ("review", os.fsdecode(b"c\xffzebra.py")),

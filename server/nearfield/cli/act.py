@@ -5,9 +5,9 @@ from __future__ import annotations
 
 import asyncio
 import re
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -23,16 +23,16 @@ from nearfield.cli.batch import (
 from nearfield.cli.complete import LINE_BREAK, Place, find_place
 from nearfield.cli.named import enclosing
 from nearfield.cli.opening import begin_log, settings_of
-from nearfield.cli.output import ExitCode, emit, fail, print_json, say
+from nearfield.cli.outcome import ActionOutcome, print_outcome
+from nearfield.cli.output import ExitCode, fail
 from nearfield.cli.patch import Patch, apply
 from nearfield.cli.record_written import record_written
 from nearfield.cli.serving import serving, until_indexed
 from nearfield.features.accepted import Origin
-from nearfield.terminal import printable
 from nearfield.types import Snapshot, Span
 
 if TYPE_CHECKING:
-    from nearfield.cli.try_tests import RunOutcome
+    from nearfield.cli.fix_by_tests import NamedTests
     from nearfield.config.load import Loaded
     from nearfield.features.code_actions.proposal import Proposal
     from nearfield.features.service import Service
@@ -59,21 +59,6 @@ Once = Annotated[str, typer.Option(help="Let this provider outside the machine a
 Level = Annotated[str, typer.Option(help="error, warning, info or debug.")]
 
 
-@dataclass(slots=True)
-class _Outcome:
-    """The result of a command: the new texts of files, and the model that wrote them. `refused` has
-    a sentence for each place without a result."""
-
-    texts: dict[Path, Patch] = field(default_factory=dict[Path, Patch])
-    provider: str = ""
-    model: str = ""
-    wrong: str = ""
-    prompt: str = ""
-    refused: list[str] = field(default_factory=list[str])
-    note: str = ""
-    run: RunOutcome | None = None
-
-
 @dataclass(frozen=True, slots=True)
 class _ActionTask:
     """An action of features/code_actions at `spans` of a document."""
@@ -84,6 +69,7 @@ class _ActionTask:
     instruction: str = ""
     problem: str = ""
     once: str = ""
+    tests: NamedTests | None = None
 
 
 def fix(
@@ -92,6 +78,13 @@ def fix(
         str, typer.Option(help="What is wrong, as a compiler or a test says it.")
     ] = "",
     write: Write = False,
+    tests: Annotated[
+        str,
+        typer.Option(
+            metavar="FILE[::NAME]",
+            help="Run these tests by the pytest on your PATH, and prefer a fix that passes them.",
+        ),
+    ] = "",
     once: Once = "",
     as_json: Json = False,
     at_once: AtOnce = 0,
@@ -100,11 +93,12 @@ def fix(
 ) -> None:
     """Fix the function at a line, or each function of a file.
 
-    Prints a unified diff. Exit codes: 0 there is one, 1 nothing came of it, 2 wrong usage, 3 no
-    model could answer.
+    Prints a unified diff. Exit codes: 0 there is one, 1 nothing came of it or --tests fail with it,
+    2 wrong usage, 3 no model could answer.
     """
-    options = BatchOptions(at_once, most)
-    _run("fix", target, "", write, as_json, log_level, problem=problem, once=once, batch=options)
+    batch = BatchOptions(at_once, most)
+    _run("fix", target, "", write, as_json, log_level, problem=problem, once=once, batch=batch,
+         tests=tests)  # fmt: skip
 
 
 def refactor(
@@ -173,29 +167,38 @@ def _run(
     once: str = "",
     runs: bool = False,
     batch: BatchOptions | None = None,
+    tests: str = "",
 ) -> None:
+    from nearfield.cli.fix_by_tests import runnable
+    from nearfield.cli.try_tests import run_all_new_tests
+
     begin_log(log_level)
     if action == "rewrite" and not instruction.strip():
         fail("The instruction is empty.", "Say what is to be done.")
     if batch is not None and (folder := Path(target)).is_dir():
+        if tests:
+            fail("--tests goes with a file, not with a folder.")
         _run_folder(action, folder.resolve(), instruction, problem, once, write, as_json, batch)
         return
 
     place, last = _place(target)
     spans = _named_lines(place, last) if place.offset >= 0 else _functions(place.snapshot)
     loaded = settings_of(Path(place.snapshot.root) if place.snapshot.root else None)
-    job = _ActionTask(action, place.snapshot, spans, instruction, problem, once)
-    outcome = asyncio.run(_act(job, loaded))
     root = Path(place.snapshot.root or Path.cwd())
+    named = runnable(tests, root, place.snapshot) if tests else None
+    job = _ActionTask(action, place.snapshot, spans, instruction, problem, once, named)
+    outcome = asyncio.run(_act(job, loaded))
     changed = {p: one for p, one in outcome.texts.items() if one.before != one.after}
     if runs and changed:
-        changed, outcome.run = asyncio.run(_run_all(changed, root))
+        changed, outcome.run = asyncio.run(run_all_new_tests(changed, root))
+    is_refuted = named is not None and not (outcome.run and outcome.run.exit_code == 0)
+    write = write and not is_refuted
     if write and changed:
         apply(changed)
         origin = Origin(outcome.provider, outcome.model, outcome.prompt)
         record_written(changed, origin, place.snapshot.root, loaded)
-    _print(outcome, changed, root, as_json, write)
-    if not changed:
+    print_outcome(outcome, changed, root, as_json, write)
+    if not changed or is_refuted:
         raise typer.Exit(ExitCode.NOTHING)
 
 
@@ -216,7 +219,7 @@ def _run_folder(
     async def work(service: Service, snapshot: Snapshot) -> FileResult:
         spans = await asyncio.to_thread(_functions, snapshot)
         task = _ActionTask(action, snapshot, spans, instruction, problem, once)
-        outcome = _Outcome()
+        outcome = ActionOutcome()
         await _act_in(service, task, outcome)
         patch = outcome.texts.get(Path(snapshot.path or ""))
         diff = unified(snapshot.text, patch.after, snapshot.shown_path) if patch else ""
@@ -224,7 +227,7 @@ def _run_folder(
             path=snapshot.shown_path,
             after=patch.after if patch and diff else "",
             diff=diff,
-            notes=[*outcome.refused, *_notes(outcome)],
+            notes=[*outcome.refused, *outcome.notes],
             provider=outcome.provider,
             model=outcome.model,
         )
@@ -233,20 +236,6 @@ def _run_folder(
     name = "\0".join((action, instruction, problem, once))
     batch = BatchTask(name, ACTIONS[action].task, work, write)
     run_batch(batch, folder, root, settings_of(root), options, as_json)
-
-
-async def _run_all(changed: dict[Path, Patch], root: Path) -> tuple[dict[Path, Patch], RunOutcome]:
-    """Run new tests. Return the files without those that fail, and the first outcome that is not
-    good."""
-    from nearfield.cli.try_tests import run_new_tests
-
-    kept: dict[Path, Patch] = {}
-    runs: list[RunOutcome] = []
-    for path, patch in changed.items():
-        text, ran = await run_new_tests(path.name, patch.before, patch.after, root)
-        kept[path] = Patch(patch.before, text)
-        runs.append(ran)
-    return kept, next((one for one in runs if one.exit_code != 0), runs[0])
 
 
 def _place(target: str) -> tuple[Place, int]:
@@ -287,12 +276,13 @@ def _functions(snapshot: Snapshot) -> tuple[Span, ...]:
     return tuple(found) or (Span(0, len(snapshot.text)),)
 
 
-async def _act(job: _ActionTask, loaded: Loaded) -> _Outcome:
+async def _act(job: _ActionTask, loaded: Loaded) -> ActionOutcome:
     """Do the action place by place, each on the result of the ones before. Raises from the error
     tree."""
+    from nearfield.cli.fix_by_tests import choose
     from nearfield.features.project_rules import rules_note
 
-    outcome = _Outcome()
+    outcome = ActionOutcome()
     async with serving(loaded) as service:
         if job.action == "test" and job.snapshot.root and loaded.config.index.enabled:
             # Names in the tests may be defined anywhere.
@@ -300,10 +290,12 @@ async def _act(job: _ActionTask, loaded: Loaded) -> _Outcome:
             await until_indexed(service.knowledge)
         await _act_in(service, job, outcome)
         outcome.note = rules_note(service.traces)
+        if job.tests is not None:
+            await choose(service, job.snapshot, job.spans, job.tests, outcome)
     return outcome
 
 
-async def _act_in(service: Service, job: _ActionTask, outcome: _Outcome) -> None:
+async def _act_in(service: Service, job: _ActionTask, outcome: ActionOutcome) -> None:
     """Add the results of the action at each place."""
     from nearfield.errors import EditRefused
 
@@ -324,7 +316,9 @@ async def _act_in(service: Service, job: _ActionTask, outcome: _Outcome) -> None
         outcome.wrong = outcome.wrong or proposal.wrong
 
 
-async def _propose(service: Service, job: _ActionTask, span: Span, outcome: _Outcome) -> Proposal:
+async def _propose(
+    service: Service, job: _ActionTask, span: Span, outcome: ActionOutcome
+) -> Proposal:
     from nearfield.features.code_actions.proposal import ActionRequest
     from nearfield.features.diagnostics import Diagnostic
 
@@ -348,47 +342,3 @@ async def _yes(_: Offer) -> Consent:
     from nearfield.routing.consent import Consent
 
     return Consent.ONCE
-
-
-def _notes(outcome: _Outcome) -> list[str]:
-    wrong = f"this may be of no use ({outcome.wrong})." if outcome.wrong else ""
-    return [note for note in (outcome.note, wrong) if note]
-
-
-def _print(
-    outcome: _Outcome, changed: dict[Path, Patch], root: Path, as_json: bool, written: bool
-) -> None:
-    from nearfield.features.code_actions.hunks import unified
-
-    rows: list[dict[str, Any]] = []
-    for path, patch in changed.items():
-        shown = path.relative_to(root).as_posix() if path.is_relative_to(root) else path.name
-        new = patch.before is None
-        rows.append(
-            {"path": str(path), "new": new,
-             "diff": unified(patch.before or "", patch.after, shown, new)}
-        )  # fmt: skip
-    if as_json:
-        print_json(
-            {
-                "files": rows,
-                "written": written and bool(rows),
-                "provider": outcome.provider,
-                "model": outcome.model,
-                "wrong": outcome.wrong,
-                "refused": outcome.refused,
-                "note": outcome.note,
-                **({"run": asdict(outcome.run)} if outcome.run else {}),
-            }
-        )
-        return
-    for row in rows:
-        emit(row["diff"], end="")
-        if printable(row["diff"]) != row["diff"]:
-            say("note: control characters are shown as symbols; --json has them as they are.")
-    for sentence in (*outcome.refused, *_notes(outcome)):
-        say(f"note: {sentence}")
-    if outcome.run is not None:
-        say(f"note: {outcome.run.words}")
-    if written and rows:
-        say(f"Written: {', '.join(str(path) for path in changed)}.")

@@ -13,10 +13,12 @@ import re
 import shlex
 import tempfile
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeGuard
 
+from nearfield.cli.patch import Patch
 from nearfield.files.lines import split_lines
 
 RUN_SECONDS = 60.0
@@ -96,6 +98,20 @@ async def run_new_tests(
     if outcome.exit_code != 0:
         return after, first
     return text, replace(outcome, left_out=tuple(gone))
+
+
+async def run_all_new_tests(
+    changed: Mapping[Path, Patch], root: Path
+) -> tuple[dict[Path, Patch], RunOutcome]:
+    """Run new tests. Return the files without those that fail, and the first outcome that is not
+    good."""
+    kept: dict[Path, Patch] = {}
+    runs: list[RunOutcome] = []
+    for path, patch in changed.items():
+        text, ran = await run_new_tests(path.name, patch.before, patch.after, root)
+        kept[path] = Patch(patch.before, text)
+        runs.append(ran)
+    return kept, next((one for one in runs if one.exit_code != 0), runs[0])
 
 
 @dataclass(frozen=True, slots=True)
