@@ -16,6 +16,11 @@ interface Probed {
   detail: string;
 }
 
+/** A preset is named as one: a kind of its own may have the same name. */
+function title({ kind, preset }: { kind: string; preset: string }): string {
+  return preset ? `${preset} (server, ${words(kind)})` : kind;
+}
+
 const HEALTH: Record<string, Tone> = {
   ready: "good",
   idle: "good",
@@ -258,7 +263,7 @@ function Add({ of }: { of: Routing }): JSX.Element {
         <Choice
           label="Kind"
           value={String(chosen)}
-          options={of.kinds.map((one, at) => [String(at), one.preset || one.kind] as const)}
+          options={of.kinds.map((one, at) => [String(at), title(one)] as const)}
           onChoose={(at) => choose(Number(at))}
         />
         <Input label="Name" value={name} onInput={setName} placeholder="team" />

@@ -21,7 +21,9 @@ from acp.schema import (
     TextResourceContents,
 )
 
-NO_PICTURES = "Pictures and sound are not read here: no model of Nearfield takes them. Send text."
+from nearfield.files.encoding import TEXT_ALONE
+
+NO_PICTURES = f"Pictures and sound are not read here. {TEXT_ALONE}"
 QUOTED_CHARS = 24_000
 _LINES = re.compile(r"^L?(\d{1,7})(?:[-:]L?(\d{1,7}))?$")
 _COMMAND = re.compile(r"^\s*/([a-z]+)\b[ \t]*(.*)", re.DOTALL)

@@ -20,6 +20,10 @@ from nearfield.files.lines import split_lines
 from nearfield.files.read import UnreadableFile, read_regular
 
 NOT_TEXT = "is not text: pictures, PDF files and other data are not read"
+TEXT_ALONE = (
+    "Models are sent text alone: write its words into the question, or give it to a service that"
+    " reads pictures itself."
+)
 HEAD_BYTES = 8_192
 """Number of a file's first bytes that decide whether it is text."""
 _MARKS = (
@@ -123,7 +127,7 @@ def text_file(path: Path, max_bytes: int) -> TextFile:
     """
     found = decode(read_regular(path, max_bytes))
     if found is None:
-        raise UnreadableFile(f"{path.name} {NOT_TEXT}.")
+        raise UnreadableFile(f"{path.name} {NOT_TEXT}.", TEXT_ALONE)
     return found
 
 

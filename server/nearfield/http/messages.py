@@ -21,7 +21,7 @@ from nearfield.http import wire
 from nearfield.http.answers import AnswerText, arguments_of
 from nearfield.http.asking import Asking, role_of
 from nearfield.http.exchange import HttpExchange
-from nearfield.http.wire import DEADLINE_SECONDS, BadRequest, Stops, Temperature, Tokens
+from nearfield.http.wire import DEADLINE_SECONDS, BadRequest, Stops, Temperature, Tokens, not_read
 from nearfield.types import ChatRequest, Finish, Message, Role, Tool, ToolCall, Usage
 
 _STOP_REASONS = {
@@ -69,10 +69,7 @@ class MessageBlock(msgspec.Struct, frozen=True):
             return self.text
         if self.type == "document" and self.source is not None and self.source.type == "text":
             return self.source.data
-        raise BadRequest(
-            f"Content of the type {self.type!r} is not read, only text: no pictures, no sounds.",
-            "messages",
-        )
+        raise BadRequest(not_read(self.type), "messages")
 
 
 Content = str | list[MessageBlock] | None

@@ -18,6 +18,7 @@ import msgspec
 from msgspec import Meta
 
 from nearfield.features.completion.prompting import UNKNOWN_CONTEXT
+from nearfield.files.encoding import TEXT_ALONE
 from nearfield.http import wire
 from nearfield.http.answers import AnswerText, arguments_of
 from nearfield.http.asking import DOCUMENT, Asking, role_of, unknown_model
@@ -437,7 +438,7 @@ def _role(model: str) -> str:
 
 def _refuse_images(images: list[Any] | None) -> None:
     if images:
-        raise BadRequest("Pictures are not read, only text.", "images")
+        raise BadRequest(f"Pictures are not read. {TEXT_ALONE}", "images")
 
 
 def _now() -> str:

@@ -16,6 +16,7 @@ from msgspec import Meta, field
 
 from nearfield.coerce import CoercionError, NotJson, convert, loads
 from nearfield.errors import NearfieldError
+from nearfield.files.encoding import TEXT_ALONE
 from nearfield.http import fim_prompt
 from nearfield.json_schema import SchemaUnusable, check
 from nearfield.types import (
@@ -161,10 +162,7 @@ class WireMessage(msgspec.Struct, frozen=True):
         if not isinstance(self.content, list):
             return self.content or ""
         if other := next((part.type for part in self.content if part.type != "text"), ""):
-            raise BadRequest(
-                f"Content of the type {other!r} is not read, only text: no pictures, no sounds.",
-                "messages",
-            )
+            raise BadRequest(not_read(other), "messages")
         return "".join(part.text for part in self.content)
 
 
@@ -228,6 +226,14 @@ class ChatBody(msgspec.Struct, frozen=True):
 
 
 Body = TypeVar("Body", bound=msgspec.Struct)
+
+
+def not_read(kind: str) -> str:
+    """Return the sentence for content of a type that is no text."""
+    return (
+        f"Content of the type {kind[:40]!r} is not read, only text: no pictures, no sounds."
+        f" {TEXT_ALONE}"
+    )
 
 
 def read(kind: type[Body], raw: bytes) -> Body:

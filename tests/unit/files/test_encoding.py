@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
-from nearfield.files.encoding import TextFile, Unwritable, decode, fitted
+from nearfield.files.encoding import TextFile, Unwritable, decode, fitted, text_file
+from nearfield.files.read import UnreadableFile
 
 LINE = "name = 'Zoë'\nsize = 1\n"
 READ = {
@@ -124,3 +127,10 @@ def test_a_large_rewrite_is_fitted_without_comparing_every_line() -> None:
 
 def test_a_new_file_is_utf_8() -> None:
     assert TextFile("").encode("é\n") == "é\n".encode()
+
+
+@pytest.mark.parametrize("content", [b"\x89PNG\r\n\x1a\n" + bytes(300), b"%PDF-1.4\n1 0 obj\n"])
+def test_a_picture_or_a_pdf_file_is_refused_with_what_to_do(content: bytes, tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(content)
+    with pytest.raises(UnreadableFile, match=r"pictures, PDF files.*write its words"):
+        text_file(tmp_path / "a", 10_000)
