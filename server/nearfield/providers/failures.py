@@ -43,15 +43,20 @@ _NO_MODEL = re.compile(
 _NO_KEY = re.compile(
     r"authentication_error|invalid_api_key|permission_error|unauthori[sz]ed"
     r"|api key (not valid|not found|expired)"  # Gemini, with status 400
+    r"|no_db_connection"  # LiteLLM without a database, with status 400
 )
 _LIMITED = re.compile(
     r"rate_limit|overloaded|insufficient_quota|too many requests|resource_exhausted"
+    r"|maximum pending requests"  # Ollama, with status 503
 )
 _LOADING = re.compile(r"loading model|unavailable_error|model is loading|still loading")
 _CANNOT = re.compile(
     r"not_supported_error|does not support|not supported by this model|is not currently supported"
     r"|unsupported_parameter|not implemented"
 )
+_NO_MEMORY = re.compile(r"requires more (system|gpu) memory|out of memory")
+_BEHIND = re.compile(r"\bconnection error")
+"""A gateway (LiteLLM, with status 500) that does not reach the server behind it."""
 _OWN_FAULTS = (500, 502, 503, 504)
 MAX_MESSAGE_CHARS = 4000
 """Characters of a server's message that are read; the significant words come first."""
@@ -109,6 +114,13 @@ def _classify(who: Who, status: int, said: str, wait: float | None) -> ProviderE
         )
     if status == 503 and (_LOADING.search(said) or wait is not None):
         return NotReady(f"{who} is still loading its model.", "Ask again in a moment.")
+    if status == 500 and _NO_MEMORY.search(said):
+        return BadAnswer(
+            f"{who} has too little memory for {who.model or 'its model'}.",
+            "Choose a smaller model, or less context.",
+        )
+    if status == 500 and _BEHIND.search(said):
+        return Unreachable(f"{who} does not reach its model.", "Is the model behind it up?")
     if status in (502, 503, 504):
         return Unreachable(f"{who} answered with status {status}.", "Is the model behind it up?")
     if status:

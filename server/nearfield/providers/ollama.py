@@ -9,13 +9,16 @@ differ from the last call's. So `num_ctx` and the like come from the settings al
 with every call, and so is `keep_alive`.
 
 Filling in sends `suffix` to models that have the capability "insert" (asked once of `/api/show`),
-and to others a raw prompt in their family's control tokens. Models of Ollama's cloud count as
-leaving the machine, even through a server on loopback.
+and to others a raw prompt in their family's control tokens. Without text on both sides of the
+cursor the prompt is always raw: the server would take it for a chat, or only load the model.
+Models of Ollama's cloud count as leaving the machine, even through a server on loopback.
 """
 
 from __future__ import annotations
 
+import asyncio
 import json
+import re
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import Any
@@ -49,14 +52,19 @@ from nearfield.types import (
 
 DEFAULT_URL = "http://127.0.0.1:11434"
 NS_PER_MS = 1e6
+MAX_REPEATS = 30
+"""After so many repeats of one token the server ends an answer, without its last line."""
+
+UNLOAD_CHECKS = 20
+UNLOAD_CHECK_SECONDS = 0.1
 _FINISH = {"stop": Finish.STOP, "length": Finish.LENGTH, "load": Finish.STOP}
 
 
 class OllamaOptions(ServerOptions, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """`[providers.NAME.options]` of an ollama."""
 
-    keep_alive: str = "30m"
-    """How long the model stays in memory after a request ("-1" for ever)."""
+    keep_alive: str | int = "30m"
+    """How long the model stays in memory after a request: a duration, seconds, or -1 for ever."""
     num_ctx: int = 8192
     """The context to load the model with, in tokens; the same for every call."""
     load: dict[str, Any] = field(default_factory=dict[str, Any])
@@ -111,6 +119,12 @@ class ModelInfo(msgspec.Struct, frozen=True):
 
     capabilities: list[str] = field(default_factory=list[str])
     remote_host: str = ""
+    model_info: dict[str, Any] = field(default_factory=dict[str, Any])
+
+    def context(self, asked: int) -> int:
+        """Return the context that `asked` becomes: no larger than what the model was trained on."""
+        trained = (v for k, v in self.model_info.items() if k.endswith(".context_length"))
+        return min([asked, *(v for v in trained if isinstance(v, int) and v > 0)])
 
 
 class PullStatus(msgspec.Struct, frozen=True):
@@ -135,6 +149,7 @@ class Ollama(HttpProvider):
         self._template = template_of(args.name, model, options.fim_template)
         self._edit = edit_form_of(args.name, model, options.edit_form)
         self._load = {"num_ctx": options.num_ctx, **options.load}
+        self._keep_alive = _keep_alive(options.keep_alive)
         self._shown: ModelInfo | None = None
 
     @property
@@ -151,7 +166,7 @@ class Ollama(HttpProvider):
             tools="tools" in can,
             schema="completion" in can,
             local=self._http.local and not cloud,
-            context_tokens=self._options.num_ctx,
+            context_tokens=(shown or ModelInfo()).context(self._options.num_ctx),
             prefill_rate=self._speed.prefill,
             decode_rate=self._speed.decode,
         )
@@ -188,11 +203,16 @@ class Ollama(HttpProvider):
     async def load(self) -> None:
         """Load the model into the server's memory, as a request would. Raises `ProviderError`."""
         body = {"model": self.model, "stream": False, "options": self._load}
-        await self._keep({**body, "keep_alive": self._options.keep_alive})
+        await self._keep({**body, "keep_alive": self._keep_alive})
 
     async def unload(self) -> None:
-        """Let the server give the model's memory back. Raises `ProviderError`."""
+        """Let the server give the model's memory back, and wait a little until it has: it answers
+        before. Raises `ProviderError`."""
         await self._keep({"model": self.model, "stream": False, "keep_alive": 0})
+        for _ in range(UNLOAD_CHECKS):
+            if not _is_same(self.model, [model.name for model in await self.running()]):
+                return
+            await asyncio.sleep(UNLOAD_CHECK_SECONDS)
 
     async def _keep(self, body: object) -> None:
         # Without a prompt nothing is generated.
@@ -217,16 +237,18 @@ class Ollama(HttpProvider):
 
     async def infill(self, request: InfillRequest) -> AsyncGenerator[Delta]:
         """See `Provider`."""
-        body: dict[str, Any] = {"model": self.model}
-        shown = await self.show()
-        if "insert" in shown.capabilities:
-            cut = Cut.of(request)
-            body |= {"prompt": fim.as_text(fim.render(None, request)), "suffix": request.suffix}
-            body["think"] = False
+        body: dict[str, Any] = {"model": self.model, "think": False}
+        inserts = "insert" in (await self.show()).capabilities
+        loose = fim.as_text(fim.render(None, request))
+        cut = Cut.of(request)
+        if inserts and loose and request.suffix:
+            body |= {"prompt": loose, "suffix": request.suffix}
         elif self._template is not None:
             cut = Cut.of(request, self._template.end)
             prompt = raw_prompt(self._template, fim.render(self._template, request))
             body |= {"prompt": prompt, "raw": True}
+        elif inserts:
+            body |= {"prompt": loose, "raw": True}
         else:
             raise Unsupported(
                 f"{self.model} at {self._http.who} cannot fill in the middle.",
@@ -275,8 +297,11 @@ class Ollama(HttpProvider):
         options = {**self._load, "num_predict": tokens, "temperature": temperature, "stop": stop}
         common: dict[str, Any] = {
             "stream": True,
-            "keep_alive": self._options.keep_alive,
+            "keep_alive": self._keep_alive,
             "options": options,
+            # Else the server leaves out what does not fit, without a word.
+            "truncate": False,
+            "shift": False,
         }
         if self._options.logprobs:
             common["logprobs"] = True
@@ -296,6 +321,7 @@ class Ollama(HttpProvider):
         self, path: str, body: object, deadline: float | None
     ) -> AsyncGenerator[Delta]:
         calls: list[ToolCall] = []
+        last, repeats = "", 0
         lines = self._http.stream(path, body, deadline=deadline, events=JsonLines)
         async with aclosing(lines):
             async for line in lines:
@@ -305,12 +331,16 @@ class Ollama(HttpProvider):
                 text = piece.response or piece.message.content
                 probs = tuple(token.logprob for token in piece.logprobs or ())
                 if not piece.done:
+                    repeats = repeats + 1 if text.strip() == last else 0
+                    last = text.strip()
                     yield Delta(text, probs, thinking=piece.message.thinking)
                     continue
                 finish = Finish.TOOLS if calls else _FINISH.get(piece.done_reason, Finish.STOP)
                 yield Delta(text, probs, tuple(calls), finish, self._usage(piece))
                 return
-        raise self._http.broke_off()
+        if repeats < MAX_REPEATS:
+            raise self._http.broke_off()
+        yield Delta(finish=Finish.LENGTH)
 
     def _usage(self, piece: _AnswerLine) -> Usage:
         # Ollama does not say how much of the prompt it still held.
@@ -321,6 +351,12 @@ class Ollama(HttpProvider):
             prefill_ms=_ms(piece.prompt_eval_duration),
             decode_ms=_ms(piece.eval_duration),
         )
+
+
+def _keep_alive(said: str | int) -> str | int:
+    """Return it as the server reads it: a text needs a unit there, and a number is seconds."""
+    is_number = isinstance(said, int) or re.fullmatch(r"-?\d+", said)
+    return int(said) if is_number else said
 
 
 def _ms(ns: int | None) -> float | None:

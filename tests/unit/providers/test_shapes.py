@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from nearfield.errors import BadAnswer, ModelNotServed, Unauthorised, Unsupported
+from nearfield.errors import BadAnswer, ModelNotServed, Unauthorised, Unreachable, Unsupported
 from nearfield.types import (
     ChatRequest,
     Delta,
@@ -355,6 +355,36 @@ async def test_gemini_refuses_a_key_with_400(server: Server, made: Any) -> None:
         [delta async for delta in provider.chat(question())]
 
 
+LITELLM = {
+    "a wrong key, without a database": (
+        400,
+        {"message": "No connected db.", "type": "no_db_connection", "param": None, "code": "400"},
+        Unauthorised,
+    ),
+    "no server behind it": (
+        500,
+        {
+            "message": "litellm.InternalServerError: InternalServerError: OpenAIException - "
+            "Connection error.",
+            "type": "internal_server_error",
+            "param": None,
+            "code": "500",
+        },
+        Unreachable,
+    ),
+}
+"""What its proxy 1.108.7 answered."""
+
+
+@pytest.mark.parametrize("case", LITELLM)
+async def test_litellm_refuses(case: str, server: Server, made: Any) -> None:
+    status, said, error = LITELLM[case]
+    server.answer("/v1/chat/completions", {"error": said}, status)
+    provider = _made(made, "openai_compatible", server, "coder", {"preset": "litellm"})
+    with pytest.raises(error):
+        [delta async for delta in provider.chat(question())]
+
+
 async def test_content_filter(server: Server, made: Any) -> None:
     filtered = {"choices": [{"index": 0, "delta": {}, "finish_reason": "content_filter"}]}
     server.answer("/v1/chat/completions", sse(filtered))
@@ -442,10 +472,11 @@ async def test_ollama_loads_and_unloads_a_model_as_its_requests_do(
     server: Server, made: Any
 ) -> None:
     server.answer("/api/generate", {"model": "m", "done": True, "done_reason": "load"})
+    server.answer("/api/ps", {"models": []})
     provider = _made(made, "ollama", server, "m", {"num_ctx": 4096, "keep_alive": "1h"})
     await provider.load()
     await provider.unload()
-    loaded, unloaded = (json.loads(request.data) for request in server.requests)
+    loaded, unloaded = server.bodies("/api/generate")
     assert loaded == {
         "model": "m", "stream": False, "options": {"num_ctx": 4096}, "keep_alive": "1h",
     }  # fmt: skip

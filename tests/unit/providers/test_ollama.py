@@ -1,0 +1,144 @@
+"""What Ollama's server does that its documentation does not say, as its source (0.17.4) has it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from werkzeug import Request, Response
+
+from nearfield.errors import ContextTooLong, ProviderError, RateLimited, Unreachable
+from nearfield.types import Finish, InfillRequest
+
+from .conftest import Server, json_lines, question
+
+NDJSON = "application/x-ndjson"
+QWEN = "qwen2.5-coder:1.5b-base"
+HOLE = InfillRequest("d", "a.py", "python", "x = ", "\nprint(x)\n", max_tokens=8)
+
+
+def _generate(request: Request) -> Response:
+    """Answer as the server's handler: by which way of it the prompt went."""
+    body = json.loads(request.data)
+    keep = body["keep_alive"]
+    if isinstance(keep, str) and keep.lstrip("-").isdigit():
+        return _json({"error": f'time: missing unit in duration "{keep}"'}, 400)
+    if not body["prompt"]:
+        return _json({"done": True, "done_reason": "load", "response": ""})
+    if len(body["prompt"]) > 100 and body.get("truncate", True):
+        return _lines("of a part")
+    if len(body["prompt"]) > 100:
+        return _json({"error": "the input length exceeds the context length"}, 400)
+    return _lines("raw" if body.get("raw") else "filled" if body.get("suffix") else "chat")
+
+
+def _json(body: object, status: int = 200) -> Response:
+    return Response(json.dumps(body), status, content_type="application/json")
+
+
+def _lines(text: str) -> Response:
+    end = {"response": "", "done": True, "done_reason": "stop"}
+    return Response(json_lines({"response": text, "done": False}, end), content_type=NDJSON)
+
+
+@pytest.fixture
+def ollama(server: Server) -> Server:
+    """A server whose models fill in, and were trained on 2048 tokens."""
+    info = {"general.architecture": "qwen2", "qwen2.context_length": 2048}
+    server.answer("/api/show", {"capabilities": ["completion", "insert"], "model_info": info})
+    server.http.expect_request("/api/generate").respond_with_handler(_generate)
+    return server
+
+
+async def _filled(provider: Any, request: InfillRequest) -> str:
+    return "".join([delta.text async for delta in provider.infill(request)])
+
+
+EDGES = {
+    "between": ("x = ", "\nprint(x)\n", QWEN, "filled"),
+    "at the end": ("x = ", "", QWEN, "raw"),
+    "at the beginning": ("", "print(x)\n", QWEN, "raw"),
+    "at the end, of no known family": ("x = ", "", "m", "raw"),
+    "nowhere": ("", "", "m", ""),
+}
+
+
+@pytest.mark.parametrize("edge", EDGES)
+async def test_a_prompt_is_never_taken_for_a_chat(edge: str, ollama: Server, made: Any) -> None:
+    prefix, suffix, model, answer = EDGES[edge]
+    provider = made("ollama", ollama.url, model)
+    assert await _filled(provider, replace(HOLE, prefix=prefix, suffix=suffix)) == answer
+
+
+@pytest.mark.parametrize(
+    ("said", "sent"), [("-1", -1), (-1, -1), ("300", 300), ("1h", "1h"), ("-1m", "-1m")]
+)
+async def test_how_long_it_stays(
+    said: str | int, sent: str | int, ollama: Server, made: Any
+) -> None:
+    assert await _filled(made("ollama", ollama.url, QWEN, keep_alive=said), HOLE) == "filled"
+    [body] = ollama.bodies("/api/generate")
+    assert body["keep_alive"] == sent
+
+
+async def test_a_prompt_that_does_not_fit_is_not_cut(ollama: Server, made: Any) -> None:
+    provider = made("ollama", ollama.url, QWEN)
+    with pytest.raises(ContextTooLong):
+        await _filled(provider, replace(HOLE, prefix="x = 1\n" * 50))
+    assert provider.capabilities.context_tokens == 2048
+    small = made("ollama", ollama.url, QWEN, num_ctx=1024)
+    await small.show()
+    assert small.capabilities.context_tokens == 1024
+
+
+async def test_a_model_that_repeats_itself_ends(server: Server, made: Any) -> None:
+    """The server ends after the 30th repeat, and without the line that says so."""
+    server.answer("/api/chat", _song(31), content_type=NDJSON)
+    deltas = [delta async for delta in made("ollama", server.url).chat(question())]
+    assert "".join(delta.text for delta in deltas) == "So" + "la " * 31
+    assert deltas[-1].finish is Finish.LENGTH
+
+
+async def test_an_answer_that_breaks_off_among_repeats(server: Server, made: Any) -> None:
+    server.answer("/api/chat", _song(30), content_type=NDJSON)
+    with pytest.raises(Unreachable):
+        [delta async for delta in made("ollama", server.url).chat(question())]
+
+
+def _song(times: int) -> bytes:
+    words = ["So", *["la "] * times]
+    return json_lines(*({"message": {"content": word}, "done": False} for word in words))
+
+
+async def test_a_model_is_gone_when_it_is_unloaded(server: Server, made: Any) -> None:
+    """The server answers before it has given the memory back."""
+    server.answer("/api/generate", {"done": True, "done_reason": "unload"})
+    held = [["m:latest", "n"], ["m:latest", "n"], ["n"]]
+
+    def running(_request: Request) -> Response:
+        return _json({"models": [{"name": name} for name in held.pop(0)]})
+
+    server.http.expect_request("/api/ps").respond_with_handler(running)
+    await made("ollama", server.url).unload()
+    assert held == []
+
+
+REFUSALS = {
+    "busy": (503, "server busy, please try again.  maximum pending requests exceeded", "no more"),
+    "memory": (
+        500,
+        "model requires more system memory (9.1 GiB) than is available (4.0 GiB)",
+        "too little memory for m",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", REFUSALS)
+async def test_refusals(case: str, server: Server, made: Any) -> None:
+    status, said, words = REFUSALS[case]
+    server.answer("/api/chat", {"error": said}, status)
+    with pytest.raises(ProviderError, match=words) as caught:
+        [delta async for delta in made("ollama", server.url).chat(question())]
+    assert isinstance(caught.value, RateLimited) == (case == "busy")
