@@ -38,6 +38,10 @@ class Admission(Protocol):
         """Return whose token `shown` is; None where it is none."""
         ...
 
+    def look(self, member: Member) -> None:
+        """Count a request that waits for no model. Raises `BadRequest` where there are too many."""
+        ...
+
     def place(self, member: Member, use: Use, *, urgent: bool) -> AbstractAsyncContextManager[None]:
         """Hold a place for a request to a model. Raises `BadRequest` where there is none."""
         ...
@@ -67,6 +71,9 @@ class OneUser:
     def observed(self, exchange: HttpExchange, use: Use | None) -> AbstractContextManager[None]:
         """See `Admission`; nothing is observed."""
         return nullcontext()
+
+    def look(self, member: Member) -> None:
+        """See `Admission`; nothing is counted."""
 
     @asynccontextmanager
     async def place(self, member: Member, use: Use, *, urgent: bool) -> AsyncGenerator[None]:

@@ -36,7 +36,7 @@ class PathHandler:
     """Handler of a path, and the method of HTTP that it takes. An `open` one needs no token, and a
     `page` is for browsers, which cannot show one; its errors are written by `dialect`, without one
     by that of the API that has such paths. People of a team need `use` among theirs, None for
-    none."""
+    none; `look` is counted for them, as no place at a model is."""
 
     method: str
     answer: Answer
@@ -44,6 +44,7 @@ class PathHandler:
     page: bool = False
     dialect: Dialect | None = None
     use: Use | None = None
+    look: bool = False
 
 
 class App:
@@ -113,6 +114,8 @@ class App:
             raise BadRequest(f"This path takes {handler.method}.", status=405)
         if handler.use is not None:
             exchange.member.check_use(handler.use)
+        if handler.look and member is not None:
+            self._access.look(member)
         return handler.answer
 
     def _member(self, exchange: HttpExchange) -> Member | None:

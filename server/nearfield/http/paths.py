@@ -20,6 +20,7 @@ OLLAMA_USES: dict[str, Use] = {
     "/api/embed": "embed",
     "/api/embeddings": "embed",
 }
+OLLAMA_LISTS = ("/api/tags", "/api/ps", "/api/show")
 
 
 def model_paths(
@@ -44,12 +45,14 @@ def model_paths(
 
     handlers = {
         "/health": PathHandler("GET", health, open=True, page=True),
-        "/v1/models": PathHandler("GET", openai.models),
+        "/v1/models": PathHandler("GET", openai.models, look=True),
         "/v1/completions": PathHandler("POST", openai.completion, use="complete"),
         "/v1/chat/completions": PathHandler("POST", openai.chat, use="chat"),
         "/v1/embeddings": PathHandler("POST", openai.embeddings, use="embed"),
         "/v1/messages": PathHandler("POST", messages.message, use="chat"),
-        "/v1/messages/count_tokens": PathHandler("POST", messages.count_tokens, use="chat"),
+        "/v1/messages/count_tokens": PathHandler(
+            "POST", messages.count_tokens, use="chat", look=True
+        ),
         "/nearfield/chats": PathHandler("GET", chats.heads, use="chats"),
         "/nearfield/chats/say": PathHandler("POST", chats.say, use="chats"),
         "/nearfield/chats/history": PathHandler("POST", chats.history, use="chats"),
@@ -57,13 +60,15 @@ def model_paths(
         "/nearfield/models/load": PathHandler("POST", loading.load, use="load"),
         "/nearfield/models/unload": PathHandler("POST", loading.unload, use="load"),
         "/infill": PathHandler("POST", llama_cpp.infill, use="complete"),
-        "/props": PathHandler("GET", llama_cpp.props),
+        "/props": PathHandler("GET", llama_cpp.props, look=True),
     }
     if ollama:
         from nearfield.http.ollama import OllamaApi
 
         handlers |= {
-            path: PathHandler(*handler, open=is_open, use=OLLAMA_USES.get(path))
+            path: PathHandler(
+                *handler, open=is_open, use=OLLAMA_USES.get(path), look=path in OLLAMA_LISTS
+            )
             for path, handler in OllamaApi(asking).paths().items()
         }
     return handlers

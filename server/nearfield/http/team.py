@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator
-from contextlib import AbstractContextManager, asynccontextmanager
+from collections.abc import AsyncGenerator, Generator
+from contextlib import AbstractContextManager, asynccontextmanager, contextmanager
 
 from nearfield.features.team.limits import Limits, OverLimit
 from nearfield.features.team.people import People
 from nearfield.features.team.queue import Crowded, FairQueue
-from nearfield.features.team.settings import TeamSettings, Use
+from nearfield.features.team.settings import TeamRole, TeamSettings, Use
 from nearfield.features.team.usage_store import UsageStore
 from nearfield.http.app import PathHandler
 from nearfield.http.exchange import HttpExchange
@@ -86,20 +86,19 @@ class TeamAccess:
             role.at_once,
         )
 
+    def look(self, member: Member) -> None:
+        """See `Admission`: counted apart from requests to models."""
+        role = self._role(member)
+        with _refused():
+            self.limits.look(member.name, role)
+
     @asynccontextmanager
     async def place(self, member: Member, use: Use, *, urgent: bool) -> AsyncGenerator[None]:
         """See `Admission`: counted against the person's limits, waited for in the fair queue."""
-        person = self._people.all().people.get(member.name)
-        role = self.settings.roles.get(person.role) if person is not None else None
-        if role is None:
-            raise BadRequest("Your role has been taken away.", code="forbidden", status=403)
+        role = self._role(member)
         asked = time.monotonic()
-        try:
+        with _refused():
             self.limits.admit(member.name, role, use)
-        except OverLimit as error:
-            raise BadRequest(
-                error.message, code="quota_exceeded", status=429, wait_seconds=error.wait_seconds
-            ) from error
 
         def used(model: str, read: int, written: int) -> None:
             self.limits.used(member.name, use, model, read, written)
@@ -114,3 +113,21 @@ class TeamAccess:
             raise BadRequest(error.message, code="crowded", status=429, hint=error.hint) from error
         finally:
             METER.reset(token)
+
+    def _role(self, member: Member) -> TeamRole:
+        person = self._people.all().people.get(member.name)
+        role = self.settings.roles.get(person.role) if person is not None else None
+        if role is None:
+            raise BadRequest("Your role has been taken away.", code="forbidden", status=403)
+        return role
+
+
+@contextmanager
+def _refused() -> Generator[None]:
+    """Answer a limit that is reached as HTTP does."""
+    try:
+        yield
+    except OverLimit as error:
+        raise BadRequest(
+            error.message, code="quota_exceeded", status=429, wait_seconds=error.wait_seconds
+        ) from error

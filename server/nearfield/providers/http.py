@@ -24,6 +24,7 @@ from typing import Any, cast
 import httpx
 import msgspec
 import stamina
+import stamina.instrumentation
 
 from nearfield.errors import (
     BadAnswer,
@@ -54,6 +55,9 @@ and a completion is worth little after two seconds."""
 
 ASK_TIMEOUT_SECONDS = 10.0
 """For requests that no model works on: health, lists of models."""
+
+stamina.instrumentation.set_on_retry_hooks([])
+# By default it writes a warning with the error's text at each attempt, on a terminal too.
 
 DONE = "[DONE]"
 """End of a stream of OpenAI's protocol: the only event that is not JSON."""

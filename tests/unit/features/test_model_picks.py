@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -80,7 +80,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @asynccontextmanager
-async def routing(config: Config) -> AsyncIterator[Router]:
+async def routing(config: Config) -> AsyncGenerator[Router]:
     servers = (
         Server("ollama", "coder:7b", "coder:7b", "chat:1b"),
         Server("slow", "slow:1b", "hang"),

@@ -37,6 +37,7 @@ TEAM: dict[str, Any] = {
         "hasty": {"models": ["complete"]},
         "twice": {"requests_per_day": 2},
         "short": {"tokens_per_day": 5},
+        "calm": {"requests_per_minute": 1},
     },
 }
 
@@ -186,6 +187,30 @@ async def test_a_quota_is_an_error_that_says_when_to_ask_again(team: Team) -> No
     assert [one.status_code for one in answers] == [200, 200, 429]
     assert answers[-1].json()["error"]["code"] == "quota_exceeded"
     assert 0 < int(answers[-1].headers["retry-after"]) <= 86_400
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/v1/models", None),
+        ("/props", None),
+        ("/api/tags", None),
+        (
+            "/v1/messages/count_tokens",
+            {
+                "model": "nearfield",
+                "max_tokens": 1,
+                "messages": [{"role": "user", "content": "hello"}],
+            },
+        ),
+    ],
+)
+async def test_lists_and_counts_have_a_limit_of_their_own(team: Team, path: str, body: Any) -> None:
+    found = [(await team.ask("calm", path, body)).status_code for _ in range(11)]
+    assert found == [200] * 10 + [429]
+    question = {"messages": [{"role": "user", "content": "hello"}]}
+    assert (await team.ask("calm", "/v1/chat/completions", question)).status_code == 200
+    assert (await team.ask("calm", "/v1/chat/completions", question)).status_code == 429
 
 
 async def test_tokens_are_counted_for_every_api(team: Team) -> None:

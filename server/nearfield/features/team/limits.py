@@ -22,6 +22,9 @@ from nearfield.features.team.usage_store import UsageRow, UsageStore, UsageUnusa
 log = logging.getLogger(__name__)
 
 FLUSH_SECONDS = 5.0
+LOOKS = 10
+"""Lists and counts of tokens that may be asked for, for each request to a model: an agent counts
+before it asks, and lists cost little."""
 MINUTE = 60.0
 
 _Key = tuple[str, str, str, str]
@@ -82,6 +85,11 @@ class Limits:
         one.requests += 1
         self._sums["requests"][key] += 1
 
+    def look(self, person: str, role: TeamRole) -> None:
+        """Count a request for a list, or for a count of tokens. Raises `OverLimit`."""
+        if role.requests_per_minute:
+            self._take(f"{person} looks", role.requests_per_minute * LOOKS)
+
     def used(self, person: str, use: str, model: str, read: int, written: int) -> None:
         """Count the tokens of an answer."""
         self._turn_page()
@@ -132,14 +140,14 @@ class Limits:
         if role.requests_per_minute:
             self._take(person, role.requests_per_minute)
 
-    def _take(self, person: str, per_minute: int) -> None:
+    def _take(self, key: str, per_minute: int) -> None:
         now, rate = self._now(), per_minute / MINUTE
-        bucket = self._buckets.setdefault(person, _Bucket(per_minute, now))
+        bucket = self._buckets.setdefault(key, _Bucket(per_minute, now))
         bucket.left = min(per_minute, bucket.left + max(0.0, now - bucket.at) * rate)
         bucket.at = now
         if bucket.left < 1:
             raise OverLimit(
-                f"Your role allows {per_minute} requests a minute.", (1 - bucket.left) / rate
+                f"Your role allows {per_minute} such requests a minute.", (1 - bucket.left) / rate
             )
         bucket.left -= 1
 
