@@ -2,19 +2,26 @@
 
     python tests/bench/index_search.py cosqa [--keep FOLDER] [--curve]
     python tests/bench/index_search.py repos --trees FOLDER [--keep FOLDER] [--curve]
+    python tests/bench/index_search.py rerank --trees FOLDER [--keep FOLDER] [--asked N]
 
 `repos` wants the source trees of fastapi, flask, click, requests and model2vec, one folder each,
 unpacked from `pip download --no-deps --no-binary :all: NAME`; a tree that is missing is passed
 over, as is a question whose file that version does not have. The peer is rank-bm25 (Okapi) over the
 same chunks and, for `repos`, over pieces of 50 lines. `--keep` keeps the indexes for another run.
+
+`rerank` sorts the first hits of N drawn questions again: the index's score, mixed with how likely
+the model takes the question to be after a chunk, or "Yes" to be after both. The weight is chosen on
+every other question, and the rest is told beside the index's own order.
 """
 
 from __future__ import annotations
 
 import argparse
+import asyncio
 import gzip
 import json
 import math
+import random
 import re
 import statistics
 import tempfile
@@ -27,19 +34,24 @@ from typing import Any
 
 import numpy as np
 from rank_bm25 import BM25Okapi
+from under_test import service
 
 from nearfield.config.schema import Config
 from nearfield.index import search
 from nearfield.index.embedder import Embedder
-from nearfield.index.search import Searcher
+from nearfield.index.search import Hit, Searcher
 from nearfield.index.search_store import SqliteReader
 from nearfield.index.workspace import Keeper, Workspace
+from nearfield.providers.base import Scorer
+from nearfield.types import ScoreRequest
 
 DATA = Path(__file__).parents[3] / "shared" / "bench"
 WORDS = re.compile(r"[a-z0-9]+")
 NAMES, EARLY, VECTORS = "names and text", "with early vectors", "with vectors"
 WEIGHTS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
-"""Of the vectors, for `--curve`."""
+"""Of the vectors, for `--curve`, and of a model's opinion."""
+CHARS = 600
+"""Of a chunk, as a model that sorts again reads it."""
 
 
 def lines_of(name: str) -> list[dict[str, Any]]:
@@ -203,17 +215,93 @@ def repos(options: argparse.Namespace, keep: Path) -> None:
         print(f"a query with 60 results: median {statistics.median(times) * 1e3:.1f} ms")
 
 
+Opinions = dict[str, list[float]]
+"""What the model says of the first hits of a question, by the way in which it is asked."""
+
+
+async def opinions(scorer: Scorer, query: str, hits: Sequence[Hit]) -> Opinions:
+    """See the module's docstring."""
+    found: Opinions = {"likelihood": [], "yes": []}
+    for hit in hits:
+        prefix = (
+            f"File: {hit.path}\n```\n{hit.text[:CHARS]}\n```\nA question about this repository:"
+        )
+        text = f" {query}\nDoes this code answer it? Answer: Yes"
+        tokens = await scorer.score(ScoreRequest("nearfield:rerank", prefix, text))
+        asked = [one.logprob for one in tokens if one.start <= len(query)]
+        found["likelihood"].append(sum(asked) / len(asked))
+        no = max((sure for other, sure in tokens[-1].others if other == " No"), default=-20.0)
+        found["yes"].append(tokens[-1].logprob - no)
+    return found
+
+
+def again(hits: Sequence[Hit], said: Sequence[float], weight: float) -> list[str]:
+    """The paths of hits, of which the first ones are sorted by a mix."""
+
+    def spread(values: Sequence[float]) -> list[float]:
+        least, most = min(values), max(values)
+        return [(one - least) / ((most - least) or 1.0) for one in values]
+
+    own = spread([hit.score for hit in hits[: len(said)]])
+    mixed = [(1 - weight) * a + weight * b for a, b in zip(own, spread(said), strict=True)]
+    order = sorted(range(len(said)), key=lambda at: -mixed[at])
+    return [hits[at].path for at in [*order, *range(len(said), len(hits))]]
+
+
+async def rerank(options: argparse.Namespace, keep: Path) -> None:
+    """Measure a second order of the first hits."""
+    every = [
+        (searcher, query["query"], relevant)
+        for _, root, asked in questions(options.trees)
+        for searcher in [indexed(root, keep)[options.stage]]
+        for query, relevant in asked
+    ]
+    rows: list[tuple[list[Hit], set[str], Opinions]] = []
+    async with service(options) as served:
+        [scorer] = [one for one in served.providers.values() if isinstance(one, Scorer)]
+        for searcher, query, relevant in random.Random(7).sample(every, options.asked):
+            if hits := searcher.search(query, k=60):
+                rows.append((hits, relevant, await opinions(scorer, query, hits[: options.hits])))
+                print(f"{len(rows)} of {options.asked}", flush=True)
+    for order, sign in (("best", 1.0), ("worst", -1.0)):
+        found = [
+            ndcg(
+                again(hits, [sign * (hit.path in gold) for hit in hits[: options.hits]], 1.0), gold
+            )
+            for hits, gold, _ in rows
+        ]
+        print(f"the first hits in the {order} order: NDCG@10 {statistics.mean(found):.3f}")
+    for way in ("likelihood", "yes"):
+
+        def mean(some: Sequence[Any], weight: float, way: str = way) -> float:
+            found = [ndcg(again(hits, said[way], weight), gold) for hits, gold, said in some]
+            return statistics.mean(found)
+
+        best = max((0.0, *WEIGHTS), key=lambda weight: mean(rows[::2], weight))
+        for part, some in (("tuned", rows[::2]), ("kept", rows[1::2])):
+            own, mixed = mean(some, 0.0), mean(some, best)
+            print(f"{way}, {part}: NDCG@10 {own:.3f}, weight {best}: {mixed:.3f} of {len(some)}")
+
+
 def main() -> None:
-    """Run one of the two."""
+    """Run one of the three."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("what", choices=["cosqa", "repos"])
+    parser.add_argument("what", choices=["cosqa", "repos", "rerank"])
     parser.add_argument("--trees", type=Path, default=Path())
     parser.add_argument("--keep", type=Path)
     parser.add_argument("--curve", action="store_true")
+    parser.add_argument("--asked", type=int, default=40, help="questions that are drawn")
+    parser.add_argument("--hits", type=int, default=10, help="first hits that are sorted again")
+    parser.add_argument("--stage", choices=(NAMES, EARLY, VECTORS), default=VECTORS)
+    parser.add_argument("--model", default="", help="of `rerank`; the default one without it")
+    parser.set_defaults(server="")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         keep = options.keep or Path(folder)
-        (cosqa if options.what == "cosqa" else repos)(options, keep)
+        if options.what == "rerank":
+            asyncio.run(rerank(options, keep))
+        else:
+            (cosqa if options.what == "cosqa" else repos)(options, keep)
 
 
 if __name__ == "__main__":
