@@ -389,11 +389,13 @@ class Role(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Tool:
-    """A function that the model may call. `parameters` is a JSON schema of an object."""
+    """A function that the model may call. `parameters` is a JSON schema of an object. One that
+    `is_general` helps with questions of any subject, as reading and searching files do."""
 
     name: str
     description: str
     parameters: Mapping[str, Any]
+    is_general: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,6 +43,7 @@ from nearfield.providers.estimate import (
 )
 from nearfield.providers.families import template_of
 from nearfield.providers.memory import ModelMemory
+from nearfield.providers.relevance import is_relevant
 from nearfield.providers.tool_text import (
     CLOSE,
     OPEN,
@@ -51,9 +52,7 @@ from nearfield.providers.tool_text import (
     as_text,
     call_schema,
     describe,
-    is_beside_the_point,
     is_doubtful,
-    relevance_question,
 )
 from nearfield.types import (
     CHAT_TEMPERATURE,
@@ -277,6 +276,15 @@ class WorkerProvider:
                     yield delta
 
     async def _chat(self, request: ChatRequest, lane: str) -> AsyncGenerator[Delta]:
+        spec = await self._chat_spec(request, lane)
+        calls = spec.call_marks is not None
+        stream = self._calling(spec, request) if calls else self._stream(spec, request.deadline)
+        async with aclosing(stream):
+            async for delta in stream:
+                yield delta
+
+    async def _chat_spec(self, request: ChatRequest, lane: str) -> Generate:
+        """Return what the worker is asked for. Raises `Unsupported` without a chat template."""
         self.start()
         info = await self._engine.ready(request.deadline)
         template = None if info.chat_template else self._chat_template
@@ -286,7 +294,7 @@ class WorkerProvider:
                 "Set models.chat to an instruct model, such as the default one.",
             )
         schema = _schema(request)
-        spec = Generate(
+        return Generate(
             id=0,
             lane=lane,
             priority=request.priority,
@@ -301,11 +309,6 @@ class WorkerProvider:
             call_marks=(OPEN, CLOSE) if schema and request.schema is None else None,
             deadline_ms=_left_ms(request.deadline),
         )
-        calls = spec.call_marks is not None
-        stream = self._calling(spec, request) if calls else self._stream(spec, request.deadline)
-        async with aclosing(stream):
-            async for delta in stream:
-                yield delta
 
     async def _calling(self, spec: Generate, request: ChatRequest) -> AsyncGenerator[Delta]:
         """Stream an answer with tools. When the model begins a call in a form of its own, it is
@@ -343,24 +346,23 @@ class WorkerProvider:
 
     async def _is_relevant(self, body: str, request: ChatRequest) -> bool:
         """Return whether the model, if it is a small one, takes a call for one that fits."""
-        question = relevance_question(body, request)
-        if not question or not await asyncio.to_thread(is_small, self.model):
+        if not await asyncio.to_thread(is_small, self.model):
             return True
-        ask = ChatRequest(
-            question,
-            max_tokens=1,
-            temperature=0.0,
-            deadline=request.deadline,
-            priority=request.priority,
-            owner=request.owner,
-        )
+        return await is_relevant(body, request, self._first_token)
+
+    async def _first_token(
+        self, request: ChatRequest, in_conversation: bool
+    ) -> tuple[str, float | None]:
+        """Return the first token of an answer in words and its log-probability. What is asked by
+        itself does not take the conversation's place in the KV cache."""
+        spec = await self._chat_spec(request, "chat" if in_conversation else "infill")
+        spec = msgspec.structs.replace(spec, schema="", call_marks=None)
         answer, logprobs = "", list[float]()
-        # Not in the place of the conversation, whose prompt is still needed.
-        async with aclosing(self._chat(ask, "infill")) as stream:
+        async with aclosing(self._stream(spec, request.deadline)) as stream:
             async for delta in stream:
                 answer += delta.text
                 logprobs += delta.logprobs
-        return not logprobs or not is_beside_the_point(answer, logprobs[0])
+        return answer, logprobs[0] if logprobs else None
 
     @property
     def spent(self) -> Mapping[Priority, TokenTotals]:

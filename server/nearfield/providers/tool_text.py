@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from nearfield.types import ChatRequest, Delta, Finish, Message, Role, Tool, ToolCall
+from nearfield.types import Delta, Finish, Message, Role, Tool, ToolCall
 
 OPEN = "<tool_call>"
 CLOSE = "</tool_call>"
@@ -71,39 +71,8 @@ def is_doubtful(body: str, logprobs: Sequence[float]) -> bool:
     return bool(rest) and len(body) <= SHORT_CALL_CHARS and sum(rest) / len(rest) < MIN_CALL_LOGPROB
 
 
-MAX_NO_LOGPROB = -0.31
-"""A small model that calls a function for what the user has just asked is asked
-whether the two are about the same thing; if it says no with at least this log-probability (0.73),
-the call is not made. On questions of the set for tuning the 1.5B lost none of 20 right calls so and
-13 of 20 wrong ones, and one of 29 right calls of our own functions."""
-
-
-def relevance_question(body: str, request: ChatRequest) -> tuple[Message, ...]:
-    """Return the messages that ask whether the call `body` is about what the user has just said;
-    none where the call follows from an earlier one, or is of no known function."""
-    last = request.messages[-1] if request.messages else None
-    if last is None or last.role is not Role.USER:
-        return ()
-    name = _name_of(body)
-    tool = next((tool for tool in request.tools if tool.name == name and tool.description), None)
-    if tool is None:
-        return ()
-    return (
-        Message(Role.SYSTEM, "You judge whether a function fits a question."),
-        Message(
-            Role.USER,
-            f"Question: {last.content}\n\nFunction: {tool.description}\n\nAre they about the same"
-            " thing? Answer yes or no.",
-        ),
-    )
-
-
-def is_beside_the_point(answer: str, logprob: float) -> bool:
-    """Return whether the first token of an answer to `relevance_question` is a sure no."""
-    return answer.strip().lower() == "no" and logprob >= MAX_NO_LOGPROB
-
-
-def _name_of(body: str) -> str:
+def name_in(body: str) -> str:
+    """Return the name of the function that the text of a call names; "" where it names none."""
     try:
         call = json.loads(body)
     except ValueError:

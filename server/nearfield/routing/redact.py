@@ -217,7 +217,9 @@ def redact_chat(
 ) -> tuple[ChatRequest, Redactions]:
     """A conversation without its secrets: messages, calls, tools, the schema, stops. Raises
     `NotPermitted` at the deadline."""
-    tools = json.dumps([[t.name, t.description, dict(t.parameters)] for t in request.tools])
+    tools = json.dumps(
+        [[t.name, t.description, dict(t.parameters), t.is_general] for t in request.tools]
+    )
     schema = "null" if request.schema is None else json.dumps(dict(request.schema))
     fields = [tools, schema, *request.stop]
     for message in request.messages:

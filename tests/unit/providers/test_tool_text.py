@@ -12,11 +12,9 @@ from nearfield.providers.tool_text import (
     CallDetector,
     as_text,
     call_schema,
-    is_beside_the_point,
     is_doubtful,
-    relevance_question,
 )
-from nearfield.types import ChatRequest, Message, Role, Tool, ToolCall
+from nearfield.types import Message, Role, Tool, ToolCall
 
 TOOLS = (
     Tool("readFile", "Read.", {"type": "object", "properties": {"path": {"type": "string"}}}),
@@ -74,36 +72,6 @@ def test_an_unsure_call_is_doubtful(body: str, logprobs: list[float], doubt: boo
 
 
 CALL = '{"name": "readFile", "arguments": {"path": "a"}}'
-
-
-@pytest.mark.parametrize(
-    ("messages", "body", "is_asked"),
-    [
-        ((Message(Role.USER, "What is in a?"),), CALL, True),
-        ((Message(Role.USER, "What is in a?"),), '{"name": "unknown"}', False),
-        ((Message(Role.USER, "What is in a?"),), '["readFile"]', False),
-        ((Message(Role.USER, "What is in a?"),), '{"name": "readF', False),
-        ((Message(Role.USER, "?"), Message(Role.TOOL, "text", tool_call_id="1")), CALL, False),
-        ((), CALL, False),
-    ],
-    ids=["new", "unknown function", "no object", "cut", "after a result", "no question"],
-)
-def test_a_call_for_a_new_question_is_asked_about(
-    messages: tuple[Message, ...], body: str, is_asked: bool
-) -> None:
-    asked = relevance_question(body, ChatRequest(messages, TOOLS))
-    assert bool(asked) is is_asked
-    if is_asked:
-        assert "What is in a?" in asked[-1].content
-        assert "Read." in asked[-1].content
-
-
-@pytest.mark.parametrize(
-    ("answer", "logprob", "is_beside"),
-    [("No", -0.1, True), (" no", -0.3, True), ("No", -0.5, False), ("Yes", -0.1, False)],
-)
-def test_only_a_sure_no_stops_a_call(answer: str, logprob: float, is_beside: bool) -> None:
-    assert is_beside_the_point(answer, logprob) is is_beside
 
 
 def test_the_schema_of_a_call() -> None:

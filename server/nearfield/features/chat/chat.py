@@ -342,4 +342,9 @@ def _settle(session: ChatSession, ask: Ask, reply: Reply) -> None:
 
 
 def _tool(function: ChatFunction) -> Tool:
-    return Tool(function.name, function.description, function.parameters)
+    return Tool(
+        function.name,
+        function.description,
+        function.parameters,
+        is_general=function in registry.OWN,
+    )
