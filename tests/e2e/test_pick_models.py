@@ -8,6 +8,7 @@ from typing import Any
 
 import tomli_w
 from pytest_httpserver import HTTPServer
+from tests.e2e.process import script
 from tests.e2e.wiring import StartWire
 
 
@@ -63,3 +64,10 @@ def test_models_are_listed_picked_and_refused(
 def listed(w: Any, role: str) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = w.ask("nearfield/models/list", {"role": role})["groups"]
     return found
+
+
+def test_a_question_in_the_first_second_waits_for_the_providers(wire: StartWire) -> None:
+    w = wire("--stdio")
+    roles = {"code": ["fake"]}
+    w.initialize(script([{"text": "hello"}], routing={"roles": roles}), ready=False)
+    assert w.ask("nearfield/chat", {"message": "hi"})["text"] == "hello"

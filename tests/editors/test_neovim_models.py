@@ -55,7 +55,7 @@ def test_a_model_of_a_server_is_picked_and_one_outside_refused(
     (_, asked), (prompt, rows) = nvim.lua("return _G.menus")
     assert prompt == "Nearfield: model for code"
     assert any(row.startswith("code: chats") for row in asked)
-    assert any("ollama (ollama): chat:1b" in row for row in rows)
+    assert any("ollama: chat:1b" in row for row in rows)
     assert any("gone (ollama): " in row and "9" in row for row in rows)
     assert any("(outside this machine): claude-sonnet-5 - not allowed here" in row for row in rows)
     nvim.until(True, lambda: "code is served by ollama/chat:1b" in nvim.messages())

@@ -160,8 +160,9 @@ async def _group(
 ) -> PickGroup:
     settings = config.providers[name]
     provider = router.providers.get(name)
+    title = name if name == settings.kind else f"{name} ({settings.kind})"
     if provider is None:
-        return PickGroup(name, f"{name} ({settings.kind})", True, _why_absent(name, settings), ())
+        return PickGroup(name, title, True, _why_absent(name, settings), ())
     refused = await _refused(router, name, workspace)
     found, problem = await served_models(provider, PICK_SECONDS)
     own = [one.partition("/")[2] for one in router.providers if one.startswith(f"{name}/")]
@@ -179,7 +180,6 @@ async def _group(
         )
         for one in able
     )
-    title = f"{name} ({settings.kind})"
     return PickGroup(name, title, router.is_local(name), problem, models)
 
 

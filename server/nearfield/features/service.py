@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import suppress
 
 from nearfield.config.folders import FolderConfigs
 from nearfield.config.paths import data_dir
@@ -72,6 +73,8 @@ __all__ = [
     "ServiceStatus",
 ]
 
+BEGIN_SECONDS = 10.0
+"""The longest that a question waits for the providers to be built at the start."""
 REQUEST_SECONDS = 10.0
 """Time for which others leave the machine to a request, at most."""
 
@@ -185,6 +188,7 @@ class Service:
         )
         self._background: list[asyncio.Task[None]] = []
         self._building = asyncio.Lock()
+        self._begun = asyncio.Event()
         self._latest = ""
 
     # --- features ---------------------------------------------------------------------------
@@ -249,6 +253,12 @@ class Service:
             run_task(self._trial.run(self._build), "follow the trial"),
             run_task(self._knowledge.run(), "keep the indexes"),
         ]
+
+    async def begun(self) -> None:
+        """Wait until the providers are built, but no longer than `BEGIN_SECONDS`: a question in
+        the first second is no error."""
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._begun.wait(), BEGIN_SECONDS)
 
     @property
     def config(self) -> Config:
@@ -430,6 +440,7 @@ class Service:
             await self._adopt()
             await self._providers.load()
             self._health.use(self.router, notes, self.workspace)
+            self._begun.set()
 
     async def _adopt(self) -> None:
         """Apply the current settings and providers to every feature."""

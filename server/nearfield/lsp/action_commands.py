@@ -85,7 +85,7 @@ def register(server: LanguageServer, session: Session) -> None:
 async def work(session: Session, params: ActionParams) -> Proposal:
     """Return the requested proposal, counted in the current documents. Raises `EditRefused`."""
     wish = wish_of(session, params)
-    service = await session.service()
+    service = await session.built_service()
     async with shown_work(session.protocol, "Nearfield") as report:
         proposal = await service.actions.propose(
             wish, _reporter(report), asker(session), _holder(session)

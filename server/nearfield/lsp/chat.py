@@ -95,7 +95,7 @@ def register(server: LanguageServer, session: Session) -> None:
 
         params = wire.read(ChatParams, what)
         snapshot, span = _place(session, params)
-        talk = chats_of(session, await session.service())
+        talk = chats_of(session, await session.built_service())
         names = params.allowed_functions
         ask = Ask(
             message=params.message,
@@ -121,7 +121,7 @@ def register(server: LanguageServer, session: Session) -> None:
     async def generate(what: Any) -> dict[str, Any]:
         params = wire.read(GenerateParams, what)
         snapshot, span = _place(session, params)
-        service = await session.service()
+        service = await session.built_service()
         CLIENT_TOKEN.set(params.work_done_token)
         async with shown_work(session.protocol, "Nearfield: generating"):
             return await _generated(session, service, params, snapshot, span)

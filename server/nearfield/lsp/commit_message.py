@@ -42,7 +42,7 @@ def register(server: LanguageServer, session: Session) -> None:
         folder = params.workspace or next(iter(roots), "")
         if folder not in roots:
             raise JsonRpcInvalidParams("That is no folder of the workspace.")
-        service = await session.service()
+        service = await session.built_service()
         CLIENT_TOKEN.set(params.work_done_token)
         async with shown_work(session.protocol, "Nearfield: writing a commit message"):
             found = await commit_messages(

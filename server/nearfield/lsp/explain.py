@@ -76,7 +76,7 @@ def register(server: LanguageServer, session: Session) -> None:
         document = document_of(session, params.uri)
         span = span_of(document, params.range, params.position, session.protocol.encoding)
         snapshot = document.snapshot()
-        service = await session.service()
+        service = await session.built_service()
         async with shown_work(session.protocol, "Nearfield: explaining"):
             explained = await service.explainer.explain(
                 snapshot, span, elsewhere=elsewhere_of(session, params.provider)

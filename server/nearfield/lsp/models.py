@@ -56,7 +56,7 @@ def register(server: LanguageServer, session: Session) -> None:
         from nearfield.routing.router import built
 
         params = wire.read(ModelsParams, what)
-        service = await session.service()
+        service = await session.built_service()
         folder = _folder(session, params.workspace)
         found = await model_picks(built(service.router), service.config, params.role, folder)
         return msgspec.to_builtins(found)
@@ -66,7 +66,7 @@ def register(server: LanguageServer, session: Session) -> None:
         from nearfield.routing.router import built
 
         params = wire.read(UseParams, what)
-        service = await session.service()
+        service = await session.built_service()
         folder = _folder(session, params.workspace)
         router = built(service.router)
         now = await pick(router, params.role, params.name, folder, service.config)
@@ -83,12 +83,12 @@ def register(server: LanguageServer, session: Session) -> None:
     async def load(role: Any = "chat") -> dict[str, str]:
         if not isinstance(role, str):
             raise JsonRpcInvalidParams(f'{LOAD} takes a role, such as "chat" or "complete".')
-        return {"provider": (await session.service()).loader.load(role, _folder(session))}
+        return {"provider": (await session.built_service()).loader.load(role, _folder(session))}
 
     async def unload(role: Any = None) -> dict[str, list[str]]:
         if role is not None and not isinstance(role, str):
             raise JsonRpcInvalidParams(f"{UNLOAD} takes a role, or nothing for every model.")
-        service = await session.service()
+        service = await session.built_service()
         return {"providers": await service.loader.unload(role or "", _folder(session))}
 
     server.feature(LIST)(listed)

@@ -83,7 +83,7 @@ def register(server: LanguageServer, session: Session) -> None:
 
     async def review(what: Any) -> dict[str, Any]:
         params = wire.read(ReviewParams, what)
-        service = await session.service()
+        service = await session.built_service()
         async with shown_work(session.protocol, "Nearfield: reviewing") as report:
             if params.scope == "diff":
                 found = await _review_diff(session, service, params, report)

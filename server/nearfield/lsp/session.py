@@ -76,6 +76,12 @@ class Session:
         # A request may be cancelled; the start is everybody's.
         return await asyncio.shield(self._starting)
 
+    async def built_service(self) -> Service:
+        """The service, once its providers are built or a while has passed."""
+        service = await self.service()
+        await service.begun()
+        return service
+
     async def begin(self, params: types.InitializeParams) -> None:
         """The client has introduced itself."""
         folders = [folder.uri for folder in params.workspace_folders or []]
