@@ -42,6 +42,7 @@ def shell(tmp_path: Path) -> Shell:
     made.settings(settings((REVIEW, reviewed("return a + b")), ("", WRONG)))
     (tmp_path / ".git").mkdir()
     (tmp_path / "test_app.py").write_text(TESTS)
+    (tmp_path / "conftest.py").write_text("import app\n")
     made.source.write_text(CODE)
     return made
 
@@ -84,10 +85,11 @@ def test_a_review_finds_a_fix_where_there_was_no_answer(shell: Shell) -> None:
     [
         (("app.py:7", "--tests", "gone.py"), "no file with tests"),
         (("app.py:7", "--tests", "test_app.py::test_gone"), "cannot be run"),
+        (("app.py:7", "--tests", "conftest.py"), "no tests in conftest.py"),
         (("app.py:7", "--tests", str(Path(__file__))), "outside the workspace"),
         ((".", "--tests", "test_app.py"), "not with a folder"),
     ],
-    ids=["no file", "no such test", "elsewhere", "a folder"],
+    ids=["no file", "no such test", "no tests", "elsewhere", "a folder"],
 )
 def test_wrong_usage(shell: Shell, arguments: tuple[str, ...], words: str) -> None:
     ran = shell.run("fix", *arguments)

@@ -39,6 +39,7 @@ import sys
 from importlib.machinery import SourceFileLoader
 
 FILE, TEXT = {file!r}, {text!r}
+collect_ignore_glob = ["*"]
 sys.dont_write_bytecode = True
 sys.path += {folders!r}
 read, stamp = SourceFileLoader.get_data, SourceFileLoader.path_stats
@@ -60,8 +61,8 @@ SourceFileLoader.get_data, SourceFileLoader.path_stats = get_data, path_stats
 
 @dataclass(frozen=True, slots=True)
 class NamedTests:
-    """Tests that the user allowed to run: a file, or one test in it (`FILE::NAME`); of a file that
-    is no test file its doctests."""
+    """Tests that the user allowed to run: a file, or one test in it (`FILE::NAME`); of the fixed
+    file itself its doctests."""
 
     name: str
     root: Path
@@ -81,10 +82,10 @@ class NamedTests:
         with tempfile.TemporaryDirectory() as folder:
             conftest = Path(folder, "conftest.py")
             await asyncio.to_thread(conftest.write_text, code, encoding="utf-8")
-            options = ["-q", "-x", "--tb=short", "-p", "no:cacheprovider", "--doctest-modules"]
+            options = ["-q", "-x", "--tb=short", "-p", "no:cacheprovider"]
             if (Path.cwd() / self.name.partition("::")[0]).samefile(path):
                 # pytest reads a file that it is given by itself, to rewrite its assertions.
-                options.append("--assert=plain")
+                options += ["--doctest-modules", "--assert=plain"]
             # A folder that is named first has its conftest.py read before anything else.
             command = [program, *options, folder, str(Path.cwd() / self.name)]
             try:
@@ -107,8 +108,10 @@ def runnable(name: str, root: Path, snapshot: Snapshot) -> NamedTests:
         fail(f"{file} is outside the workspace {root}.", "Name tests of the same workspace.")
     tests = NamedTests(name, root)
     ran = asyncio.run(tests.run(Path(snapshot.path or ""), snapshot.text))
-    if ran.exit_code is None or ran.exit_code in (_USAGE, _NO_TESTS):
-        fail(f"The tests cannot be run: {ran.output.strip() or 'there are none.'}")
+    if ran.exit_code == _NO_TESTS:
+        fail(f"There are no tests in {name}.", "Of the fixed file itself the doctests are run.")
+    if ran.exit_code in (None, _USAGE):
+        fail(f"The tests cannot be run: {ran.output.strip()}")
     if ran.exit_code == 0:
         say("note: the tests pass without a fix too, so they say little about one.")
     return tests
