@@ -225,7 +225,7 @@ def test_recommend_names_a_model_for_this_machine(shell: Shell) -> None:
         (["add", "Mine!", "me/it/m.gguf"], 2, "small letters"),
         (["add", "mine", "me/it/m.gguf", "--fim", "nosuch"], 2, "is no template"),
         (["pull", "qwen2.5-coder-7b"], 3, "nearfield models add qwen2.5-coder-7b PATH"),
-        (["list", "--role", "cook"], 1, "no such model"),
+        (["list", "--role", "cook"], 2, "It may be complete, edit, chat"),
     ],
 )
 def test_each_failure_has_a_message_and_exit_code(

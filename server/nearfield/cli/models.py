@@ -17,7 +17,7 @@ import typer
 
 from nearfield.catalog import download, user
 from nearfield.catalog.listing import advice_row, model_rows
-from nearfield.catalog.models import Catalog, ModelEntry, PathSource
+from nearfield.catalog.models import ROLES, Catalog, ModelEntry, PathSource
 from nearfield.catalog.openvino import devices
 from nearfield.catalog.outdated import freshness
 from nearfield.catalog.partial_file import megabytes
@@ -74,6 +74,8 @@ def list_models(
 ) -> None:
     """Show the models of the catalogue, and which of them are on this machine and in use."""
     with reported(as_json, STOPPED):
+        if role and role not in ROLES:
+            raise ConfigError(f"There is no role {role!r} here.", f"It may be {', '.join(ROLES)}.")
         catalog = _catalog()
         machine = this_machine(catalog)
         rows = model_rows(catalog, machine, load(None).config.models)
