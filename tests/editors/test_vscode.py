@@ -69,19 +69,19 @@ def test_a_word_of_a_suggestion_is_taken_and_told(vscode: StartVSCode, tmp_path:
 
 
 def test_a_fast_typist_gets_what_was_typed_and_taken(vscode: StartVSCode) -> None:
-    lines = [f"value_{number} = compute({number})" for number in range(15)]
-    # Each line is typed to its end but for the last bracket, which a script suggests.
-    window = vscode({"a.py": ""}, config=script([{"match": r"compute\(\d+$", "text": ")"}]))
+    end = ", base)"  # long enough to be suggested before a key asks for it
+    lines = [f"value_{number} = compute({number}{end}" for number in range(15)]
+    window = vscode({"a.py": ""}, config=script([{"match": r"compute\(\d+$", "text": end}]))
     window.open("a.py")
     window.ready()
     expected = ""
     for number, line in enumerate(lines):
-        window.type(line[:-1], a_second=15)
+        window.type(line.removesuffix(end), a_second=15)
         if number % 3 == 2:
-            window.suggests(r"^\)$")
+            window.suggests(f"^{re.escape(end)}$")
             window.press("Tab")
         else:
-            window.type(")", a_second=15)
+            window.type(end, a_second=15)
         window.type("\n", a_second=15)
         expected += f"{line}\n"
     assert len(expected) >= 300
