@@ -18,14 +18,14 @@ import sys
 import threading
 import time
 from collections.abc import Awaitable, Callable
-from typing import Any, NoReturn
-
-from lsprotocol import types
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from nearfield import terminal
 from nearfield.errors import NearfieldError
 from nearfield.lsp import frames
-from nearfield.lsp.protocol import NearfieldProtocol
+
+if TYPE_CHECKING:
+    from nearfield.lsp.protocol import NearfieldProtocol
 
 log = logging.getLogger(__name__)
 
@@ -198,7 +198,10 @@ def _read(stream: io.RawIOBase, n: int) -> bytes | None:
 
 
 def _is_exit(message: Any) -> bool:
-    return isinstance(message, dict) and message.get("method") == types.EXIT
+    # Not at the top: `nearfield mcp` uses the streams too, and would start later.
+    from lsprotocol.types import EXIT
+
+    return isinstance(message, dict) and message.get("method") == EXIT
 
 
 def _call(loop: asyncio.AbstractEventLoop, function: Callable[..., object], *args: Any) -> None:

@@ -127,3 +127,12 @@ def test_a_client_that_reads_nothing_is_given_up(caplog: pytest.LogCaptureFixtur
     stream.reads.set()
     outbox.finish(60)
     assert len(stream.written) == len(piece)
+
+
+def test_importing_the_streams_imports_no_library_of_lsp() -> None:
+    """`nearfield mcp` has them too, and does not pay for what only an editor's session needs."""
+    code = "import sys, nearfield.lsp.transport; print({'lsprotocol', 'pygls'} & set(sys.modules))"
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60
+    )
+    assert done.stdout.strip() == "set()"
