@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from importlib.util import find_spec
 from pathlib import Path
 from typing import NoReturn
 
 import pytest
 from hypothesis import settings
+from tests.e2e.prepared import prepared
 
 from nearfield.catalog.models import Catalog
 
@@ -69,3 +70,10 @@ def small_model() -> Path:
 def default_model() -> Path:
     """Qwen2.5-Coder-0.5B-Instruct."""
     return _model(Catalog.load().default, "NEARFIELD_TEST_DEFAULT_MODEL")
+
+
+@pytest.fixture(scope="session")
+def prepared_program() -> Iterator[list[str]]:
+    """What begins a command line in place of `python -m nearfield`, without what a start costs."""
+    with prepared() as program:
+        yield program

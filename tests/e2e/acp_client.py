@@ -150,11 +150,12 @@ async def connected(
 
 @asynccontextmanager
 async def started(
-    environ: dict[str, str], root: Path, command: Sequence[str] = COMMAND
+    environ: dict[str, str], root: Path, command: Sequence[str] = ()
 ) -> AsyncGenerator[Session]:
-    """Start the process by the settings that are there."""
+    """Start the process by the settings that are there, `command` or `COMMAND`."""
     process = await asyncio.create_subprocess_exec(
-        *command, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, env=environ,
+        *(command or COMMAND),
+        stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, env=environ,
         limit=1 << 24,
     )  # fmt: skip
     user = User()

@@ -7,6 +7,7 @@ import queue
 import subprocess
 import sys
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +19,13 @@ COMMAND = [sys.executable, "-m", "nearfield", "mcp", "--workspace"]
 class Agent:
     """A client that writes lines, whatever is in them."""
 
-    def __init__(self, root: Path, environ: dict[str, str], log: Path) -> None:
+    def __init__(
+        self, root: Path, environ: dict[str, str], log: Path, command: Sequence[str] = COMMAND
+    ) -> None:
         self.environ, self.log = environ, log
         with self.log.open("wb") as errors:
             self.process = subprocess.Popen(
-                [*COMMAND, str(root)], env=environ, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                [*command, str(root)], env=environ, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                 stderr=errors,
             )  # fmt: skip
         self.lines = queue.Queue[bytes]()
