@@ -73,9 +73,8 @@ test: setup static ## Run every check
 	@echo "== Neovim plugin" && scripts/check-neovim
 	@PATH="$$PATH:/usr/sbin" command -v nginx >/dev/null || scripts/install-packages nginx-light
 	@emacs --batch --eval "(require 'eglot)" 2>/dev/null || scripts/install-packages emacs-nox elpa-eglot
-	@echo "== processes and editors" && CI=1 $(BIN)/python -m pytest -q -n 2 --dist loadfile \
-		tests/e2e tests/hostile tests/engine tests/editors --ignore-glob='*/test_vscode*'
-	@echo "== VS Code" && CI=1 $(BIN)/python -m pytest tests/editors/test_vscode*.py
+	@echo "== processes and editors" && CI=1 $(BIN)/python -m pytest -q -n 3 --dist loadfile \
+		--no-loadscope-reorder tests/hostile tests/engine tests/editors tests/e2e
 
 # `make bench BENCH="replay overhead.py"` runs some of them; all take some hours on two cores. Those
 # that need an argument (a tree to index, a question) are started as RESULTS.md says.

@@ -167,7 +167,7 @@ def as_lua(value: Any) -> str:
 # --- VS Code --------------------------------------------------------------------------------------
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def program() -> list[str]:
     """How code-server is started. `scripts/setup-vscode` fetches it; a bare `pytest` may lack it,
     and then these tests are skipped, but never under CI."""
@@ -181,7 +181,7 @@ def program() -> list[str]:
     return [str(nodes[0]), str(found[0])]
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def extensions(program: list[str], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the extension installed from its package, as a user does."""
     home = tmp_path_factory.mktemp("extensions")
