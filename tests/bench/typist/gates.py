@@ -92,8 +92,11 @@ GATES = {
     "whole ones of 3 at least": Gate(part=MIN_PART_CHARS, whole=3),
     "whole ones of 6 at least": Gate(part=6, whole=6),
     "and of 8, whole of 8": Gate(part=8, whole=8),
-    "tokens of -0.7": Gate(part=MIN_PART_CHARS, token=-0.7),
-    "tokens of -1.4": Gate(part=MIN_PART_CHARS, token=-1.4),
+    "tokens of -0.25": Gate(part=MIN_PART_CHARS, whole=3, token=-0.25),
+    "tokens of -0.35": Gate(part=MIN_PART_CHARS, whole=3, token=-0.35),
+    "tokens of -0.5": Gate(part=MIN_PART_CHARS, whole=3, token=-0.5),
+    "tokens of -0.7": Gate(part=MIN_PART_CHARS, whole=3, token=-0.7),
+    "tokens of -1.0": Gate(part=MIN_PART_CHARS, whole=3, token=-1.0),
 }
 
 

@@ -41,6 +41,13 @@ _CUT_OFF: dict[Ending | None, Reason] = {
 MIN_PART_CHARS = 4
 """Characters of a line's beginning that are worth reading."""
 
+FORGIVING_MEAN = -0.15
+"""A text with at least this mean log-probability may have tokens below the threshold: there they
+are mostly one of two good ways to write the same, such as with a space or without."""
+
+MAX_FORGIVEN = 3.0
+"""A token below this many times the threshold is never forgiven."""
+
 
 class Stopwatch:
     """When a stream began and sent its first and its last token (s), and how many it sent."""
@@ -65,6 +72,11 @@ class Confidence:
     mean: float
     min_logprob: float
 
+    def is_below(self, threshold: float) -> bool:
+        """Return whether the text has a token below `threshold` that is not forgiven."""
+        most = MAX_FORGIVEN if self.mean >= FORGIVING_MEAN else 1.0
+        return self.min_logprob < most * threshold
+
 
 def confidence_of(logprobs: Sequence[tuple[int, float]], chars: int) -> Confidence | None:
     """Return the confidence in the first `chars` characters of a text; None if nothing is known.
@@ -79,12 +91,11 @@ def confidence_of(logprobs: Sequence[tuple[int, float]], chars: int) -> Confiden
 def is_unsure(confidence: Confidence | None, settings: Completion) -> bool:
     """Return whether a confidence is below the settings' thresholds; an unknown one never is.
 
-    The default thresholds hide a third of the default model's wrong suggestions and 2 % of the
-    right ones (tests/bench/RESULTS.md, Confidence).
+    What the default thresholds cost and save is in tests/bench/RESULTS.md (A typist's keys).
     """
     return confidence is not None and (
         confidence.mean < settings.min_confidence
-        or confidence.min_logprob < settings.min_token_confidence
+        or confidence.is_below(settings.min_token_confidence)
     )
 
 
@@ -92,10 +103,10 @@ def is_unsure(confidence: Confidence | None, settings: Completion) -> bool:
 class Generated:
     """The text up to now; may be read at any time, also after a cancellation.
 
-    A token less likely than `min_logprob` ends the stream. `pieces` are the deltas that tell how
-    likely their tokens are, each with its offset in the text. `asked` names the providers that were
-    asked, with or without success, and `stumbled` says whether one failed before the one that
-    answered. `ended_by` is the control token that ended the text, if one did. `prompt` is the
+    A token below `MAX_FORGIVEN` times `min_logprob` ends the stream. `pieces` are the deltas that
+    tell how likely their tokens are, each with its offset in the text. `asked` names the providers
+    that were asked, with or without success, and `stumbled` says whether one failed before the one
+    that answered. `ended_by` is the control token that ended the text, if one did. `prompt` is the
     SHA-256 of the prompt.
     """
 
@@ -136,8 +147,14 @@ class Generated:
 
     @property
     def doubt(self) -> int | None:
-        """The offset of the first token that is too unlikely."""
+        """The offset of the first token below `min_logprob`."""
         return next((at for at, value in self.logprobs if value < self.min_logprob), None)
+
+    @property
+    def is_unsure(self) -> bool:
+        """Return whether the text has a token below `min_logprob` that is not forgiven."""
+        confidence = confidence_of(self.logprobs, len(self.text))
+        return confidence is not None and confidence.is_below(self.min_logprob)
 
     @property
     def cut_off(self) -> Reason:
@@ -201,7 +218,7 @@ async def generate(
                     # No unit ends before a line does.
                     if item.text and "\n" in found.text and shaper.is_enough(found.text):
                         found.ending = Ending.ENOUGH
-                    elif item.logprobs and min(item.logprobs) < found.min_logprob:
+                    elif item.logprobs and min(item.logprobs) < MAX_FORGIVEN * found.min_logprob:
                         found.ending = Ending.UNSURE
                     is_stopped = found.ending in (Ending.ENOUGH, Ending.UNSURE)
                     if is_stopped:
@@ -217,3 +234,5 @@ async def generate(
         found.asked, found.ended_by = frozenset(route.asked), route.ended_by
         found.offers, found.stumbled = tuple(route.offers), bool(route.failures)
     found.ending = found.ending or Ending.FINISHED
+    if found.ending not in (Ending.FAILED, Ending.DEADLINE) and found.is_unsure:
+        found.ending = Ending.UNSURE

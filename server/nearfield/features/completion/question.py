@@ -66,7 +66,7 @@ class PreparedQuestion:
     """A model's request, and what judges its answer.
 
     `plans` are the prompts that may be used, `default` the index of that for a provider that does
-    not choose. The answer ends at the first token with a log-probability below `min_logprob`.
+    not choose. `min_logprob` is that of `Generated`.
     """
 
     cursor: Cursor

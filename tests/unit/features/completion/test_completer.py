@@ -112,11 +112,29 @@ async def test_cut_text_does_not_lower_the_confidence(start: Start) -> None:
     assert confidence_of(shown, 5) == Confidence(mean=-0.5, min_logprob=-0.75)
     assert confidence_of([], 5) is None
     service = await start(scripted("model", answers), min_confidence=-0.2)
-    assert is_unsure(Confidence(-0.5, -0.9), Completion()) is False
+    lenient = Completion(min_token_confidence=-1.0)
+    assert is_unsure(Confidence(-0.5, -0.9), lenient) is False
     assert is_unsure(Confidence(-0.7, -0.9), Completion()) is True
     assert is_unsure(Confidence(-0.5, -1.1), Completion()) is True
     assert is_unsure(None, Completion()) is False
     assert await FakeUser(service, ADD).said() == "a + b"
+
+
+@pytest.mark.parametrize(
+    ("mean", "least", "unsure"),
+    [
+        (-0.2, -0.34, False),
+        (-0.2, -0.36, True),
+        (-0.1, -1.0, False),
+        (-0.1, -1.1, True),
+    ],
+)
+def test_one_unsure_token_among_sure_ones_is_forgiven(
+    mean: float, least: float, unsure: bool
+) -> None:
+    assert is_unsure(Confidence(mean, least), Completion()) is unsure
+    everything = Completion(min_confidence=-100.0, min_token_confidence=-100.0)
+    assert not is_unsure(Confidence(mean, least), everything)
 
 
 DOUBTS: list[tuple[str, str, str, dict[str, Any], str, str]] = [
@@ -147,7 +165,7 @@ DOUBTS: list[tuple[str, str, str, dict[str, Any], str, str]] = [
         "a.together(b",
     ),
     ("in front of the rest of the line", "f(|)\n", "a, b)\n", {")": -3.0}, "a, b", "a, b)"),
-    ("not so much that it counts", ADD, "a + b\n", {"b": -0.9}, "a + b", "a + b\n"),
+    ("not so much that it counts", ADD, "a + b\n", {"b": -0.3}, "a + b", "a + b\n"),
 ]
 
 
