@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import json
 import os
+import signal
+import subprocess
 import sys
+import time
 from pathlib import Path
 
+import psutil
 import pytest
+from tests.e2e.process import PATIENCE_SECONDS
 from tests.e2e.test_act_cli import ADD, settings
 from tests.e2e.test_cli import Shell
 
@@ -102,3 +107,64 @@ def test_tests_that_pass_already_say_little(shell: Shell) -> None:
     shell.source.write_text(RIGHT)
     ran = shell.run("fix", "app.py:7", "--tests", "test_app.py")
     assert "pass without a fix too" in ran.stderr
+
+
+def test_nothing_is_read_in_the_folder_of_temporary_files(
+    shell: Shell, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    shared = tmp_path_factory.mktemp("shared")
+    (shared / "conftest.py").write_text("raise SystemExit('trapped')\n")
+    (shared / "pytest.ini").write_text("[pytest]\naddopts = --trapped\n")
+    shell.environ["TMPDIR"] = str(shared)
+    ran = shell.run("fix", "app.py:7", "--tests", "test_app.py", "--write")
+    assert ran.returncode == 0, ran.stderr
+    assert {path.name for path in shared.iterdir()} == {"conftest.py", "pytest.ini"}
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "latin-1"])
+def test_a_file_is_tried_as_it_is_written(shell: Shell, encoding: str, end: str) -> None:
+    names = ("my app.py", "-test {app}.py")
+    source, tests = (shell.folder / name for name in names)
+    odd = "NAME = 'é{0}\\'\"\"\"'\n"
+    cookie = "# coding: latin-1\n" if encoding == "latin-1" else ""
+    code = f"{cookie}{odd}{CODE}".replace("\n", end)
+    source.write_bytes(code.encode(encoding))
+    tests.write_text(
+        "import importlib\n\n\ndef test_add():\n    app = importlib.import_module('my app')\n"
+        "    assert app.add(2, 2) == 4\n    assert ascii(app.NAME[:4]) == "
+        "\"'\\\\xe9{0}'\"\n"
+    )
+    line = code.count("\n")
+    ran = shell.run("fix", f"{names[0]}:{line}", "--tests", names[1], "--write")
+    assert ran.returncode == 0, ran.stderr
+    assert source.read_bytes() == code.replace("a - b", "a * b").encode(encoding)
+
+
+def test_what_fails_is_told_of_the_text_that_was_tried(shell: Shell) -> None:
+    (shell.folder / "test_app.py").write_text(TESTS.replace("2, 2) == 4", "{}, 2) == 4"))
+    ran = shell.run("fix", "app.py:7", "--tests", "test_app.py")
+    assert ran.returncode == 1, ran.stderr
+    assert "    return a * b" in ran.stderr
+    assert "    return a - b" not in ran.stderr
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT])
+def test_an_interrupt_leaves_no_process_and_no_file(
+    shell: Shell, number: signal.Signals, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    folder = tmp_path_factory.mktemp("temporary")
+    (shell.folder / "test_app.py").write_text(
+        "import os, pathlib, time\n\ndef test_long():\n"
+        "    pathlib.Path('started').write_text(str(os.getpid()))\n    time.sleep(100)\n"
+    )
+    command = [sys.executable, "-m", "nearfield", "fix", "app.py:7", "--tests", "test_app.py"]
+    environ = {**shell.environ, "TMPDIR": str(folder)}
+    with subprocess.Popen(command, cwd=shell.folder, env=environ) as running:
+        started, end = shell.folder / "started", time.monotonic() + PATIENCE_SECONDS
+        while not (started.exists() and started.read_text()) and time.monotonic() < end:
+            time.sleep(0.05)
+        running.send_signal(number)
+        assert running.wait(PATIENCE_SECONDS) == 130
+    assert not psutil.pid_exists(int(started.read_text()))
+    assert not list(folder.iterdir())

@@ -16,12 +16,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from nearfield.cli.named import named_text
 from nearfield.cli.output import fail, say
 from nearfield.cli.patch import Patch
 from nearfield.cli.try_tests import RUN_SECONDS, RunOutcome
 from nearfield.errors import NearfieldError
+from nearfield.files.encoding import TextFile, Unwritable
+from nearfield.files.lines import line_number, split_lines
 from nearfield.terminal import notes_on_terminal
-from nearfield.types import Snapshot, Span
+from nearfield.types import Edit, Snapshot, Span
 
 if TYPE_CHECKING:
     from nearfield.cli.outcome import ActionOutcome
@@ -32,21 +35,23 @@ MAX_TRIED = 5
 """Fixes of a review that are tried at most."""
 _USAGE, _NO_TESTS = 4, 5
 """What pytest ends with where it was asked wrongly, and where there are no tests."""
-_CONFTEST = '''"""Imports of one file get another text of it."""
+_PLUGIN = "nearfield_tried_text"
+_CODE = '''"""Imports of one file get another text of it."""
 
+import linecache
 import os
 import sys
 from importlib.machinery import SourceFileLoader
 
-FILE, TEXT = {file!r}, {text!r}
-collect_ignore_glob = ["*"]
+FILE, CONTENT, LINES = {file!r}, {content!r}, {lines!r}
 sys.dont_write_bytecode = True
 sys.path += {folders!r}
+linecache.cache[FILE] = len(CONTENT), None, LINES, FILE  # what tracebacks show
 read, stamp = SourceFileLoader.get_data, SourceFileLoader.path_stats
 
 
 def get_data(self, path):
-    return TEXT.encode() if os.path.realpath(path) == FILE else read(self, path)
+    return CONTENT if os.path.realpath(path) == FILE else read(self, path)
 
 
 def path_stats(self, path):
@@ -57,18 +62,23 @@ def path_stats(self, path):
 
 SourceFileLoader.get_data, SourceFileLoader.path_stats = get_data, path_stats
 '''
+"""A plugin of pytest. It comes by a variable of the environment: were its folder an argument,
+pytest would read settings and a conftest.py of the folders above, where others may have put them.
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class NamedTests:
     """Tests that the user allowed to run: a file, or one test in it (`FILE::NAME`); of the fixed
-    file itself its doctests."""
+    file `path` itself its doctests. `held` has how that file is written."""
 
     name: str
     root: Path
+    path: Path
+    held: TextFile
 
-    async def run(self, path: Path, text: str) -> RunOutcome:
-        """Run them as if `text` were the text of the file at `path`."""
+    async def run(self, text: str) -> RunOutcome:
+        """Run them as if `text` were the text of the file."""
         from nearfield.features.chat.protocol import ToolRefused
         from nearfield.features.chat.shell import allowed, run
 
@@ -76,20 +86,27 @@ class NamedTests:
             program = allowed(["pytest"], ["pytest"], self.root)
         except ToolRefused as error:
             return RunOutcome(None, str(error))
-        folders = [str(self.root), str(self.root / "src")]
-        real = await asyncio.to_thread(os.path.realpath, path)
-        code = _CONFTEST.format(file=real, text=text, folders=folders)
+        try:
+            content = self.held.encode(text)
+        except Unwritable as error:
+            return RunOutcome(1, str(error))
+        code = _CODE.format(
+            file=await asyncio.to_thread(os.path.realpath, self.path),
+            content=content,
+            lines=split_lines(text, keepends=True),
+            folders=[str(self.root), str(self.root / "src")],
+        )
+        options = ["-q", "-x", "--tb=short", "-p", "no:cacheprovider", "-p", _PLUGIN]
+        if (Path.cwd() / self.name.partition("::")[0]).samefile(self.path):
+            # pytest reads a file that it is given by itself, to rewrite its assertions.
+            options += ["--doctest-modules", "--assert=plain"]
+        command = [program, *options, str(Path.cwd() / self.name)]
         with tempfile.TemporaryDirectory() as folder:
-            conftest = Path(folder, "conftest.py")
-            await asyncio.to_thread(conftest.write_text, code, encoding="utf-8")
-            options = ["-q", "-x", "--tb=short", "-p", "no:cacheprovider"]
-            if (Path.cwd() / self.name.partition("::")[0]).samefile(path):
-                # pytest reads a file that it is given by itself, to rewrite its assertions.
-                options += ["--doctest-modules", "--assert=plain"]
-            # A folder that is named first has its conftest.py read before anything else.
-            command = [program, *options, folder, str(Path.cwd() / self.name)]
+            plugin = Path(folder, f"{_PLUGIN}.py")
+            await asyncio.to_thread(plugin.write_text, code, encoding="utf-8")
+            variables = {"PYTHONPATH": folder}
             try:
-                exit_code, output = await run(command, self.root, RUN_SECONDS, self.root)
+                exit_code, output = await run(command, self.root, RUN_SECONDS, self.root, variables)
             except ToolRefused as error:
                 # Of code that does not end, its tests fail.
                 return RunOutcome(1, str(error))
@@ -106,8 +123,9 @@ def runnable(name: str, root: Path, snapshot: Snapshot) -> NamedTests:
         fail(f"{file} is no file with tests in Python.", "For example: --tests tests/test_app.py")
     if not file.resolve().is_relative_to(root.resolve()):
         fail(f"{file} is outside the workspace {root}.", "Name tests of the same workspace.")
-    tests = NamedTests(name, root)
-    ran = asyncio.run(tests.run(Path(snapshot.path or ""), snapshot.text))
+    path = Path(snapshot.path or "")
+    tests = NamedTests(name, root, path, named_text(path))
+    ran = asyncio.run(tests.run(snapshot.text))
     if ran.exit_code == _NO_TESTS:
         fail(f"There are no tests in {name}.", "Of the fixed file itself the doctests are run.")
     if ran.exit_code in (None, _USAGE):
@@ -126,24 +144,29 @@ async def choose(
 ) -> None:
     """Put the first fix of a review with which the tests pass into the place of an answer with
     which they fail. What they say of the text that is left goes to `outcome`."""
-    path = Path(snapshot.path or "")
-    first = outcome.texts.get(path)
-    outcome.run = await tests.run(path, first.after) if first else None
+    from nearfield.features.code_actions.hunks import applied
+
+    first = outcome.texts.get(tests.path)
+    outcome.run = await tests.run(first.after) if first else None
     if outcome.run is not None and outcome.run.exit_code == 0:
         return
     if notes_on_terminal():
         say("The tests do not pass with the first answer: looking for fixes by a review …")
-    tried, note = 0, ""
+    tried: set[str] = set()
     try:
-        async with aclosing(_fixes(service, snapshot, spans)) as findings:
-            async for finding in findings:
-                tried += 1
-                text = _fixed(snapshot.text, finding)
-                ran = await tests.run(path, text)
+        async with aclosing(_fixes(service, snapshot, spans)) as fixes:
+            async for finding, edit in fixes:
+                text = applied(snapshot.text, [edit])
+                if text in tried:  # two functions may be in one piece of a review
+                    continue
+                tried.add(text)
+                ran = await tests.run(text)
                 if ran.exit_code == 0:
-                    _take(outcome, path, Patch(snapshot.text, text), ran, finding)
+                    _take(outcome, tests.path, Patch(snapshot.text, text), ran, finding)
                     return
-        note = f"other fixes of a review that were tried: {tried}. None passes."
+                if len(tried) == MAX_TRIED:
+                    break
+        note = f"other fixes of a review that were tried: {len(tried)}. None passes."
     except NearfieldError as error:
         note = f"no other fix was looked for: {error}"
     outcome.note = f"{outcome.note} {note}".lstrip()
@@ -161,22 +184,12 @@ def _take(
 
 async def _fixes(
     service: Service, snapshot: Snapshot, spans: Sequence[Span]
-) -> AsyncGenerator[ReviewFinding]:
-    """Yield the findings at `spans` that come with a fix. Raises as `Reviewer.review`."""
-    left = MAX_TRIED
+) -> AsyncGenerator[tuple[ReviewFinding, Edit]]:
+    """Yield the findings at `spans` that come with a fix, and the fix. Raises as
+    `Reviewer.review`."""
     for span in spans:
-        rows = range(_row(snapshot, span.start), _row(snapshot, span.end) + 1)
-        review = await service.reviewer.review(snapshot, rows)
+        first, last = (line_number(snapshot.text, at) for at in (span.start, span.end))
+        review = await service.reviewer.review(snapshot, range(first, last + 1))
         for finding in review.findings:
-            if finding.replacement is not None and left:
-                left -= 1
-                yield finding
-
-
-def _fixed(text: str, finding: ReviewFinding) -> str:
-    span = finding.span
-    return f"{text[: span.start]}{finding.replacement}{text[span.end :]}"
-
-
-def _row(snapshot: Snapshot, offset: int) -> int:
-    return snapshot.text.count("\n", 0, offset)
+            if finding.replacement is not None:
+                yield finding, Edit(finding.span, finding.replacement)

@@ -63,6 +63,8 @@ async def run_tests(name: str, text: str, root: Path) -> RunOutcome:
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder, name)
         await asyncio.to_thread(file.write_text, text, encoding="utf-8")
+        # Without settings of its own, pytest takes those of the folders above, as of /tmp.
+        await asyncio.to_thread(Path(folder, "pytest.ini").touch)
         paths = " ".join(shlex.quote(str(one)) for one in (root, root / "src"))
         options = ["-q", "--tb=short", "-p", "no:cacheprovider", "--rootdir", folder]
         options += ["-o", f"pythonpath={paths}"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -33,6 +34,17 @@ async def test_what_cannot_be_run_is_said(tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.setenv("PATH", str(tmp_path))
     assert "no program 'pytest'" in (await run_tests("test_m.py", "", tmp_path)).words
     assert "only tests in Python" in (await run_tests("m.test.ts", "", tmp_path)).words
+
+
+async def test_nothing_is_read_in_the_folder_of_temporary_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(BIN))
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    (tmp_path / "conftest.py").write_text("raise SystemExit('trapped')\n")
+    (tmp_path / "pytest.ini").write_text("[pytest]\naddopts = --trapped\n")
+    ran = await run_tests("test_m.py", "def test_m():\n    pass\n", tmp_path / "work")
+    assert ran.exit_code == 0, ran.output
 
 
 GOOD = "def test_good():\n    assert total(1) == 2\n"

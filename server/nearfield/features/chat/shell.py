@@ -102,10 +102,15 @@ def allowed(
 
 
 async def run(
-    command: Sequence[str], where: Path, timeout_s: float, root: Path
+    command: Sequence[str],
+    where: Path,
+    timeout_s: float,
+    root: Path,
+    variables: Mapping[str, str] | None = None,
 ) -> tuple[int | None, str]:
-    """Run `command` in the folder `where`; its exit code and the end of its output. When this ends,
-    however it does, nothing of it runs on. Raises `ToolRefused` at the limits."""
+    """Run `command` in the folder `where`, with `variables` beside the few of the environment; its
+    exit code and the end of its output. When this ends, however it does, nothing of it runs on.
+    Raises `ToolRefused` at the limits."""
     groups: dict[str, Any] = (
         {"creationflags": getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0)}
         if sys.platform == "win32"
@@ -118,7 +123,7 @@ async def run(
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,
             cwd=where,
-            env=clean_environment(root),
+            env={**clean_environment(root), **(variables or {})},
             **groups,
         )
     except OSError as error:
