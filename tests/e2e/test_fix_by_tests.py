@@ -149,7 +149,7 @@ def test_what_fails_is_told_of_the_text_that_was_tried(shell: Shell) -> None:
     assert "    return a - b" not in ran.stderr
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_an_interrupt_leaves_no_process_and_no_file(
     shell: Shell, number: signal.Signals, tmp_path_factory: pytest.TempPathFactory
 ) -> None:

@@ -170,7 +170,7 @@ def _run(
     tests: str = "",
 ) -> None:
     from nearfield.cli.fix_by_tests import runnable
-    from nearfield.cli.try_tests import run_all_new_tests
+    from nearfield.cli.try_tests import run_all_new_tests, run_to_end
 
     begin_log(log_level)
     if action == "rewrite" and not instruction.strip():
@@ -187,10 +187,10 @@ def _run(
     root = Path(place.snapshot.root or Path.cwd())
     named = runnable(tests, root, place.snapshot) if tests else None
     job = _ActionTask(action, place.snapshot, spans, instruction, problem, once, named)
-    outcome = asyncio.run(_act(job, loaded))
+    outcome = run_to_end(_act(job, loaded))
     changed = {p: one for p, one in outcome.texts.items() if one.before != one.after}
     if runs and changed:
-        changed, outcome.run = asyncio.run(run_all_new_tests(changed, root))
+        changed, outcome.run = run_to_end(run_all_new_tests(changed, root))
     is_refuted = named is not None and not (outcome.run and outcome.run.exit_code == 0)
     write = write and not is_refuted
     if write and changed:

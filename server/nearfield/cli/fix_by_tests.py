@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 from nearfield.cli.named import named_text
 from nearfield.cli.output import fail, say
 from nearfield.cli.patch import Patch
-from nearfield.cli.try_tests import RUN_SECONDS, RunOutcome
+from nearfield.cli.try_tests import RUN_SECONDS, RunOutcome, run_to_end
 from nearfield.errors import NearfieldError
 from nearfield.files.encoding import TextFile, Unwritable
 from nearfield.files.lines import line_number, split_lines
@@ -125,7 +125,7 @@ def runnable(name: str, root: Path, snapshot: Snapshot) -> NamedTests:
         fail(f"{file} is outside the workspace {root}.", "Name tests of the same workspace.")
     path = Path(snapshot.path or "")
     tests = NamedTests(name, root, path, named_text(path))
-    ran = asyncio.run(tests.run(snapshot.text))
+    ran = run_to_end(tests.run(snapshot.text))
     if ran.exit_code == _NO_TESTS:
         fail(f"There are no tests in {name}.", "Of the fixed file itself the doctests are run.")
     if ran.exit_code in (None, _USAGE):
