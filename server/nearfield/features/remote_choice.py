@@ -34,10 +34,8 @@ class RemoteChoice:
         """Return the providers that may be asked first, once the user has agreed. Raises
         `NotPermitted`.
         """
-        for said in await router.said():
-            ours = said.provider in (self.provider, self.provider.partition("/")[0])
-            if ours and said.workspace == context.workspace and said.consent is Consent.WORKSPACE:
-                return (self.provider,)
+        if (await router.consent(self.provider, context.workspace)).allows:
+            return (self.provider,)
         offer = await router.offer(self.provider, request, context, "you asked for it")
         decision = await self.ask(offer) if self.ask else None
         if decision is not None:

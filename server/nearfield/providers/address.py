@@ -30,6 +30,12 @@ def is_loopback(url: str) -> bool:
         return False
 
 
+def is_passed_on(model: str) -> bool:
+    """Return whether a server of Ollama passes what it gets for `model` on to its maker's cloud, by
+    the model's name."""
+    return model.endswith(("-cloud", ":cloud"))
+
+
 def host_of(url: str) -> str:
     """Return host and port, for messages; no other part of the address, which could hold a
     secret."""

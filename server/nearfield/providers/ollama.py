@@ -28,6 +28,7 @@ from msgspec import field
 
 from nearfield.errors import ModelNotServed, ProviderError, Unsupported
 from nearfield.providers import fim, openai_chat
+from nearfield.providers.address import is_passed_on
 from nearfield.providers.clock import Clock
 from nearfield.providers.cut import Cut, answer, server_stops
 from nearfield.providers.families import edit_form_of, raw_prompt, template_of
@@ -158,7 +159,7 @@ class Ollama(HttpProvider):
         and chats."""
         shown = self._shown
         can = set(shown.capabilities) if shown else {"completion", "insert", "tools"}
-        cloud = self.model.endswith(("-cloud", ":cloud")) or bool(shown and shown.remote_host)
+        cloud = is_passed_on(self.model) or bool(shown and shown.remote_host)
         return Capabilities(
             infill="insert" in can or self._template is not None,
             chat="completion" in can,

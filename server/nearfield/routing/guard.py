@@ -19,6 +19,7 @@ from nearfield.config.folders import FolderConfigs
 from nearfield.config.schema import Config, ProviderSettings
 from nearfield.errors import MayNotLeave, NoConsent, NotPermitted, OverBudget
 from nearfield.files.ignore import Ruling
+from nearfield.providers.address import is_passed_on
 from nearfield.routing import money, secrets
 from nearfield.routing.consent import Consent
 from nearfield.routing.ledger import RequestOutcome, Sending
@@ -57,10 +58,16 @@ class Remote:
     base_url: str = ""
 
     @property
-    def names(self) -> tuple[str, ...]:
-        """The names under which consent for it may have been given: "NAME/MODEL" goes to where
-        NAME does."""
-        return tuple(dict.fromkeys((self.name, self.name.partition("/")[0])))
+    def provider(self) -> str:
+        """NAME of a "NAME/MODEL", else the name itself, which may hold a slash."""
+        name, _, model = self.name.partition("/")
+        return name if model and model == self.model else self.name
+
+    @property
+    def allowed_as(self) -> str:
+        """The widest name that consent for it is given to: "NAME/MODEL" goes to where NAME does,
+        unless the server there passes it on."""
+        return self.name if is_passed_on(self.model) else self.provider
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,21 +137,27 @@ class Guard:
 
     def consent(self, to: Remote, context: RequestContext) -> Consent:
         """Return the user's decision about `to` for this context. Raises `LedgerError`."""
-        said = [self.store.consent(context.workspace, one, to.destination) for one in to.names]
-        if Consent.NEVER in said:
+        said = {
+            name: self.store.consent(context.workspace, name, to.destination)
+            for name in (to.name, to.provider)
+        }
+        if Consent.NEVER in said.values():
             return Consent.NEVER
         if to.name in context.accepted:
             return Consent.ONCE
-        return next((one for one in said if one.allows), Consent.UNASKED)
+        return said[to.name] if said[to.name].allows else said[to.allowed_as]
 
     def never(self, to: Remote) -> str:
         """Return why no workspace may send anything to `to`, "" when one might."""
         if self._config.routing.strategy == "local_only":
             return "It is outside this machine, and the strategy is local_only."
-        if any(said.provider in to.names and said.consent.allows for said in self.store.said()):
+        names = (to.name, to.allowed_as)
+        if any(said.provider in names and said.consent.allows for said in self.store.said()):
             return ""
-        name = to.names[-1]
-        return f"It is outside this machine; `nearfield consent allow {name}` lets it be asked."
+        return (
+            f"It is outside this machine; `nearfield consent allow {to.allowed_as}` lets it be"
+            " asked."
+        )
 
     def standing(self, to: Remote, context: RequestContext) -> tuple[Consent, Funds, str]:
         """Return consent, the state of the budget before the request's size is known, and the
@@ -191,7 +204,7 @@ class Guard:
         if not self.consent(to, context).allows:
             raise NoConsent(
                 f"Nothing is sent to {to.name}: you have not allowed that for this workspace.",
-                f"`nearfield consent allow {to.names[-1]}` does.",
+                f"`nearfield consent allow {to.allowed_as}` does.",
             )
         prepared = self.prepare(to, request, context)
         if prepared.funds is Funds.HARD:

@@ -214,6 +214,12 @@ class Router:
         """Return whether nothing that a provider is told leaves this machine."""
         return self._pool.is_local(name)
 
+    async def consent(self, name: str, workspace: str) -> Consent:
+        """Return the user's decision about what `name` may be sent of `workspace`. Raises
+        `LedgerError`."""
+        context = RequestContext(workspace=workspace)
+        return await asyncio.to_thread(self.guard.consent, self._pool.to(name), context)
+
     async def refusal(self, name: str, workspace: str = "") -> str:
         """Return why nothing of `workspace` may be sent to `name`, "" where it may and for a model
         of this machine. Raises `LedgerError`."""
@@ -221,10 +227,9 @@ class Router:
             return ""
         if self._configs.of(workspace).routing.strategy == "local_only":
             return NO_CLOUD
-        to = self._pool.to(name)
-        if not workspace and not await asyncio.to_thread(self.guard.never, to):
+        if not workspace and not await asyncio.to_thread(self.guard.never, self._pool.to(name)):
             return ""  # some workspace allows it
-        said = await asyncio.to_thread(self.guard.consent, to, RequestContext(workspace=workspace))
+        said = await self.consent(name, workspace)
         return REFUSED if said is Consent.NEVER else "" if said.allows else UNASKED
 
     async def said(self) -> list[ConsentRecord]:

@@ -53,7 +53,15 @@ async def test_a_teams_own_server_counts_as_this_machine(tmp_path: Path) -> None
         ("claude/big", {"claude": Consent.WORKSPACE}, ""),
         ("claude/big", {"claude/big": Consent.WORKSPACE}, ""),
         ("claude/big", {"claude/big": Consent.WORKSPACE, "claude": Consent.NEVER}, REFUSED),
+        ("claude/big", {"claude/big": Consent.NEVER, "claude": Consent.WORKSPACE}, REFUSED),
+        ("claude", {"claude/big": Consent.NEVER, "claude": Consent.WORKSPACE}, ""),
         ("claude", {"claude/big": Consent.WORKSPACE}, UNASKED),
+        ("claude/own", {"claude": Consent.WORKSPACE}, UNASKED),
+        ("claude/own", {"claude": Consent.NEVER}, UNASKED),
+        ("claude/moved", {"claude": Consent.WORKSPACE}, UNASKED),
+        ("claude/far-cloud", {"claude": Consent.WORKSPACE}, UNASKED),
+        ("claude/far-cloud", {"claude/far-cloud": Consent.WORKSPACE}, ""),
+        ("claude/far-cloud", {"claude": Consent.NEVER}, REFUSED),
     ],
 )
 async def test_consent_to_a_provider_holds_for_each_of_its_models(
@@ -61,8 +69,19 @@ async def test_consent_to_a_provider_holds_for_each_of_its_models(
 ) -> None:
     config = msgspec.convert(
         {
-            "providers": {"claude": {"kind": "anthropic", "model": "small"}},
-            "routing": {"strategy": "local_first", "roles": {"code": ["claude/big", "claude"]}},
+            "providers": {
+                "claude": {"kind": "anthropic", "model": "small"},
+                "claude/own": {"kind": "anthropic", "model": "small"},
+                "claude/moved": {
+                    "kind": "anthropic",
+                    "model": "moved",
+                    "base_url": "https://example.com",
+                },
+            },
+            "routing": {
+                "strategy": "local_first",
+                "roles": {"code": ["claude/big", "claude/far-cloud", "claude"]},
+            },
         },
         Config,
     )
