@@ -156,6 +156,9 @@ def test_consent_is_given_shown_and_taken_back(run: Run, tmp_path: Path) -> None
     run("consent", "revoke", "far")
     run("consent", "revoke", "far", code=1)
     assert "no provider" in run("consent", "allow", "nobody", code=2).stderr
+    run("consent", "allow", "far/another")
+    (said,) = json.loads(run("consent", "list", "--json").stdout)
+    assert said["provider"] == "far/another"
 
 
 def test_audit_lists_and_filters_the_ledger(run: Run, tmp_path: Path) -> None:

@@ -107,7 +107,7 @@ async def pick(
 ) -> ServedRole:
     """Let a model serve a role, as `let_serve` does with `config`. Raises as that, and
     `NotPermitted` for a model outside this machine that nothing of `workspace` may be sent to."""
-    if refused := await _refused(router, name.partition("/")[0], workspace):
+    if refused := await _refused(router, name, workspace):
         raise NotPermitted(refused)
     return await asyncio.to_thread(let_serve, role, name, config)
 
@@ -146,10 +146,11 @@ def _role(name: str, status: RoleStatus) -> RolePick:
 
 
 async def _refused(router: Router, name: str, workspace: str) -> str:
-    """Return the sentence that says why a provider's models cannot be picked, "" where they can."""
-    if name not in router.providers or not (why := await router.refusal(name, workspace)):
+    """Return the sentence that says why a model cannot be picked by `name`, "" where it can."""
+    is_known = name in router.providers or name.partition("/")[0] in router.providers
+    if not is_known or not (why := await router.refusal(name, workspace)):
         return ""
-    todo = f"`nearfield consent allow {name}` lets it be asked"
+    todo = f"`nearfield consent allow {router.allowed_as(name)}` lets it be asked"
     if "local_only" in why:
         todo = "`nearfield config set routing.strategy local_first` lets you allow it"
     return f"{name} is outside this machine, and {why}. {todo}."
@@ -163,7 +164,7 @@ async def _group(
     title = name if name == settings.kind else f"{name} ({settings.kind})"
     if provider is None:
         return PickGroup(name, title, True, _why_absent(name, settings), ())
-    refused = await _refused(router, name, workspace)
+    is_local = router.is_local(name)
     found, problem = await served_models(provider, PICK_SECONDS)
     own = [one.partition("/")[2] for one in router.providers if one.startswith(f"{name}/")]
     names = list(dict.fromkeys(filter(None, (provider.model, *own, *found))))
@@ -171,16 +172,20 @@ async def _group(
     if names and not able and not problem:
         problem = "None of its models can do this."
     is_current = now.provider.partition("/")[0] == name
-    models = tuple(
-        ModelPick(
-            name if one == provider.model else f"{name}/{one}",
-            one,
-            current=is_current and one == now.model,
-            refused=refused,
+    models: list[ModelPick] = []
+    for one in able:
+        wish = name if one == provider.model else f"{name}/{one}"
+        leaves = is_local and not router.is_local(wish)
+        models.append(
+            ModelPick(
+                wish,
+                one,
+                "outside this machine" if leaves else "",
+                current=is_current and one == now.model,
+                refused=await _refused(router, wish, workspace),
+            )
         )
-        for one in able
-    )
-    return PickGroup(name, title, router.is_local(name), problem, models)
+    return PickGroup(name, title, is_local, problem, tuple(models))
 
 
 def _why_absent(name: str, settings: ProviderSettings) -> str:

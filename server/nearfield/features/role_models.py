@@ -8,6 +8,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+import msgspec
+
 from nearfield.catalog import user
 from nearfield.catalog.listing import usable
 from nearfield.catalog.models import ROLES as OWN_ROLES
@@ -74,7 +76,8 @@ def let_serve(role: str, wish: str, config: Config | None = None) -> ServedRole:
 
 def _by_provider(role: str, wish: str, settings: ProviderSettings, config: Config) -> ServedRole:
     name, _, model = wish.partition("/")
-    built = build(name, settings)
+    wanted = msgspec.structs.replace(settings, model=model or settings.model)
+    built = build(name, wanted)
     if not (model or settings.model) and settings.kind != "llama_server":
         raise ConfigError(
             f"{name} has no model in your settings.", f"Name one: {name}/MODEL, of its models."

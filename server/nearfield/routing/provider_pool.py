@@ -21,7 +21,7 @@ from nearfield.config.folders import FolderConfigs
 from nearfield.config.schema import EMBEDDED, Config, ProviderSettings
 from nearfield.errors import NotPermitted
 from nearfield.providers.absent import Absent
-from nearfield.providers.address import is_loopback
+from nearfield.providers.address import is_loopback, is_passed_on
 from nearfield.providers.base import Provider
 from nearfield.routing import money
 from nearfield.routing.answers import Answers
@@ -159,8 +159,12 @@ class ProviderPool:
         return tuple(cloud) if strategy == "cloud_only" else (*local, *cloud)
 
     def is_local(self, name: str) -> bool:
-        """Return whether nothing that `name` is told leaves this machine."""
-        return name in self.local
+        """Return whether nothing that `name` is told leaves this machine; a "NAME/MODEL" need not
+        have been built."""
+        if name in self.providers:
+            return name in self.local
+        provider, _, model = name.partition("/")
+        return provider in self.local and not is_passed_on(model)
 
     def stand_in(self, name: str) -> str:
         """Return the provider that replaces `name`, "" if it is available itself or has no
@@ -277,8 +281,10 @@ class ProviderPool:
         await asyncio.to_thread(self.store.say, offer.workspace, to.name, to.destination, decision)
 
     def to(self, name: str) -> Remote:
-        """Return the guard's record of `name`."""
-        return remote(name, self.providers[name].model, self.settings(name))
+        """Return the guard's record of `name`; a "NAME/MODEL" need not have been built."""
+        found = self.providers.get(name)
+        model = found.model if found is not None else name.partition("/")[2]
+        return remote(name, model, self.settings(name))
 
     def kept_key(self, name: str, request: Request) -> str:
         """Under which key the answer of `name` would be kept, "" when it is not to be."""

@@ -211,7 +211,8 @@ class Router:
         return MappingProxyType(self._pool.providers)
 
     def is_local(self, name: str) -> bool:
-        """Return whether nothing that a provider is told leaves this machine."""
+        """Return whether nothing that a provider, or a model of one, is told leaves this
+        machine."""
         return self._pool.is_local(name)
 
     async def consent(self, name: str, workspace: str) -> Consent:
@@ -220,9 +221,13 @@ class Router:
         context = RequestContext(workspace=workspace)
         return await asyncio.to_thread(self.guard.consent, self._pool.to(name), context)
 
+    def allowed_as(self, name: str) -> str:
+        """Return the name that consent for a provider, or a model of one, is given to."""
+        return self._pool.to(name).allowed_as
+
     async def refusal(self, name: str, workspace: str = "") -> str:
-        """Return why nothing of `workspace` may be sent to `name`, "" where it may and for a model
-        of this machine. Raises `LedgerError`."""
+        """Return why nothing of `workspace` may be sent to a provider, or a model of one; "" where
+        it may and for a model of this machine. Raises `LedgerError`."""
         if self._pool.is_local(name):
             return ""
         if self._configs.of(workspace).routing.strategy == "local_only":

@@ -82,7 +82,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @asynccontextmanager
 async def routing(config: Config) -> AsyncGenerator[Router]:
     servers = (
-        Server("ollama", "coder:7b", "coder:7b", "chat:1b"),
+        Server("ollama", "coder:7b", "coder:7b", "chat:1b", "far-cloud"),
         Server("slow", "slow:1b", "hang"),
         Server("off", ""),
         Server("claude", "claude-sonnet-5", "must-not-be-asked", local=False),
@@ -108,6 +108,7 @@ async def test_each_provider_lists_its_models_and_what_is_current() -> None:
     assert [(one.name, one.current) for one in ollama.models] == [
         ("ollama", True),
         ("ollama/chat:1b", False),
+        ("ollama/far-cloud", False),
     ]
     own = {one.name: one for one in found["embedded"].models}
     assert {"auto", "mine", Catalog.load().default} <= set(own)
@@ -161,6 +162,39 @@ async def test_a_model_outside_is_refused_where_nothing_may_be_sent(
         else:
             await pick(router, "review", "claude", "/work", config)
             assert load().config.routing.roles["review"][0] == "claude"
+
+
+@pytest.mark.parametrize("said", [None, "ollama", "ollama/far-cloud"])
+async def test_a_model_that_a_local_server_passes_on_is_outside(said: str | None) -> None:
+    config = load().config
+    wish = "ollama/far-cloud"
+    async with routing(config) as router:
+        if said is not None:
+            router.guard.store.say("/work", said, "ollama", Consent.WORKSPACE)
+        found = await model_picks(router, config, "review", "/work")
+        (ollama,) = [one for one in found.groups if one.provider == "ollama"]
+        models = {one.name: one for one in ollama.models}
+        assert models["ollama/chat:1b"].about == models["ollama/chat:1b"].refused == ""
+        assert "outside this machine" in models[wish].about
+        if said == wish:
+            assert models[wish].refused == ""
+            now = await pick(router, "review", wish, "/work", config)
+            assert now.outside
+        else:
+            assert f"`nearfield consent allow {wish}`" in models[wish].refused
+            with pytest.raises(NotPermitted, match="outside this machine"):
+                await pick(router, "review", wish, "/work", config)
+            assert "review" not in load().config.routing.roles
+
+
+async def test_a_no_to_a_model_alone_holds_where_its_provider_is_allowed() -> None:
+    config = load().config
+    async with routing(config) as router:
+        router.guard.store.say("/work", "claude", "anthropic", Consent.WORKSPACE)
+        router.guard.store.say("/work", "claude/big", "anthropic", Consent.NEVER)
+        with pytest.raises(NotPermitted, match="you said never"):
+            await pick(router, "review", "claude/big", "/work", config)
+        assert (await pick(router, "review", "claude/small", "/work", config)).outside
 
 
 async def test_what_is_picked_is_current_then() -> None:
