@@ -332,8 +332,8 @@ class Ollama(HttpProvider):
                 text = piece.response or piece.message.content
                 probs = tuple(token.logprob for token in piece.logprobs or ())
                 if not piece.done:
-                    repeats = repeats + 1 if text.strip() == last else 0
-                    last = text.strip()
+                    token = (text or piece.message.thinking).strip()
+                    last, repeats = token, repeats + 1 if token == last else 0
                     yield Delta(text, probs, thinking=piece.message.thinking)
                     continue
                 finish = Finish.TOOLS if calls else _FINISH.get(piece.done_reason, Finish.STOP)

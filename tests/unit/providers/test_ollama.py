@@ -107,6 +107,19 @@ async def test_an_answer_that_breaks_off_among_repeats(server: Server, made: Any
         [delta async for delta in made("ollama", server.url).chat(question())]
 
 
+@pytest.mark.parametrize("words", [["la"] * 40, [str(n) for n in range(40)]], ids=["song", "sum"])
+async def test_thoughts_that_break_off(words: list[str], server: Server, made: Any) -> None:
+    """The server counts the tokens of thoughts, too."""
+    lines = ({"message": {"content": "", "thinking": word}, "done": False} for word in words)
+    server.answer("/api/chat", json_lines(*lines), content_type=NDJSON)
+    stream = made("ollama", server.url).chat(question())
+    if words[0] == words[1]:
+        assert [delta async for delta in stream][-1].finish is Finish.LENGTH
+    else:
+        with pytest.raises(Unreachable):
+            [delta async for delta in stream]
+
+
 def _song(times: int) -> bytes:
     words = ["So", *["la "] * times]
     return json_lines(*({"message": {"content": word}, "done": False} for word in words))
