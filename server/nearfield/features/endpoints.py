@@ -11,7 +11,6 @@ from nearfield.errors import ConfigError, NearfieldError
 from nearfield.features.model_picks import served_models
 from nearfield.features.routed import routed
 from nearfield.providers.base import Provider
-from nearfield.routing.egress import Egress
 from nearfield.routing.router import RoleStatus, variants
 
 PROBE_SECONDS = 15.0
@@ -31,7 +30,7 @@ async def endpoints(
                 "name": name,
                 "kind": wanted[name].kind if name in wanted else name,
                 "model": provider.model,
-                "local": not isinstance(router.provider(name), Egress),
+                "local": router.is_local(name),
             }
             for name, provider in built.items()
         ]
@@ -48,7 +47,7 @@ async def probe(
     async with routed(config) as (router, built):
         for name in names or tuple(built):
             provider = named(built, name)
-            if not names and isinstance(router.provider(name), Egress):
+            if not names and not router.is_local(name):
                 left_out.append(name)
                 continue
             state, detail = "unavailable", ""
@@ -73,11 +72,7 @@ async def served(config: Config) -> tuple[list[dict[str, Any]], list[str]]:
         asked = (served_models(router.provider(name), PROBE_SECONDS) for name in names)
         found = await asyncio.gather(*asked)
         rows = [
-            {
-                "provider": name,
-                "model": model,
-                "local": router.is_local(name),
-            }
+            {"provider": name, "model": model, "local": router.is_local(name)}
             for name, (models, _) in zip(names, found, strict=True)
             for model in models
         ]

@@ -7,7 +7,7 @@ outside it is asked nothing: the models that the settings name stand for it.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -168,7 +168,7 @@ async def _group(
     found, problem = await served_models(provider, PICK_SECONDS)
     own = [one.partition("/")[2] for one in router.providers if one.startswith(f"{name}/")]
     names = list(dict.fromkeys(filter(None, (provider.model, *own, *found))))
-    able = [one for one in names if _can(name, settings, one, routed_roles(now.role)[0])]
+    able = await asyncio.to_thread(_able, name, settings, names, routed_roles(now.role)[0])
     if names and not able and not problem:
         problem = "None of its models can do this."
     is_current = now.provider.partition("/")[0] == name
@@ -196,12 +196,17 @@ def _why_absent(name: str, settings: ProviderSettings) -> str:
     return "It could not be built from its settings."
 
 
-def _can(name: str, settings: ProviderSettings, model: str, role: str) -> bool:
-    """Return whether a provider could do a role's work with another model; nothing is asked."""
-    try:
-        return can(build(name, msgspec.structs.replace(settings, model=model)), role)
-    except NearfieldError:
-        return False
+def _able(name: str, settings: ProviderSettings, models: Sequence[str], role: str) -> list[str]:
+    """Return the models with which a provider could do a role's work; nothing is asked. Blocks: a
+    server may have hundreds."""
+
+    def is_able(model: str) -> bool:
+        try:
+            return can(build(name, msgspec.structs.replace(settings, model=model)), role)
+        except NearfieldError:
+            return False
+
+    return list(filter(is_able, models))
 
 
 def _own(config: Config, now: RolePick) -> PickGroup:

@@ -204,14 +204,12 @@ def role(name: str, config: Config, catalog: Catalog) -> tuple[Check, ModelChoic
 async def providers(config: Config, root: Path) -> list[Check]:
     """Return how the configured model servers are, and who answers. Those on this machine are
     asked, others are not: not even a question leaves it unbidden."""
-    from nearfield.routing.egress import Egress
-
     found: list[Check] = []
     ill: dict[str, str] = {}
     async with routed(config, lambda _: None) as (router, built):
         for name, provider in built.items():
             check = Check(f"provider {name}", State.NOTE, "outside this machine, not asked")
-            if isinstance(router.provider(name), Egress):
+            if not router.is_local(name):
                 todo = f"Run `nearfield providers probe {name}` to ask it."
                 check = replace(check, todo=todo)
             else:
