@@ -1,6 +1,7 @@
 /** Choose a model for a role, fetch it where it is not here, and remove those that are. */
 
 import * as vscode from "vscode";
+import type { LanguageClient } from "vscode-languageclient/node";
 
 import { say } from "../actions/ask";
 import type { Server } from "../server/server";
@@ -84,10 +85,14 @@ export class ModelPicker {
     }
   }
 
-  private async list(role = ""): Promise<Picks> {
+  private client(): LanguageClient {
     const client = this.server.client;
     if (!client) throw new Error("The server does not run yet.");
-    return client.sendRequest(ModelList, { role });
+    return client;
+  }
+
+  private async list(role = ""): Promise<Picks> {
+    return this.client().sendRequest(ModelList, { role });
   }
 
   private async use(role: string, model: ModelPick): Promise<void> {
@@ -96,10 +101,11 @@ export class ModelPicker {
       return;
     }
     if (model.missing && !(await this.download(model.name))) return;
+    const client = this.client();
     // The editor's setting would go before the file that the server writes.
     if (OWN_ROLES.includes(role)) await setForUser(`models.${role}`, undefined);
-    const now = await this.server.client?.sendRequest(UseModel, { role, name: model.name });
-    if (now?.note) void vscode.window.showWarningMessage(`Nearfield: ${now.note}`);
+    const now = await client.sendRequest(UseModel, { role, name: model.name });
+    if (now.note) void vscode.window.showWarningMessage(`Nearfield: ${now.note}`);
     await this.status.refresh();
   }
 
@@ -151,7 +157,6 @@ export class ModelPicker {
     if (code !== 0) throw new Error(errorIn(out));
     await this.server.reread();
   }
-
 }
 
 /** A provider's models below its name. */
