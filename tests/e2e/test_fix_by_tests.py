@@ -141,6 +141,15 @@ def test_a_file_is_tried_as_it_is_written(shell: Shell, encoding: str, end: str)
     assert source.read_bytes() == code.replace("a - b", "a * b").encode(encoding)
 
 
+@pytest.mark.parametrize("name", ["conftest.py", "test_help.py"])
+def test_a_file_that_pytest_reads_by_itself_is_tried(shell: Shell, name: str) -> None:
+    (shell.folder / name).write_text(CODE)
+    (shell.folder / "test_app.py").write_text(TESTS.replace("app", Path(name).stem))
+    ran = shell.run("fix", f"{name}:7", "--tests", "test_app.py", "--write")
+    assert ran.returncode == 0, ran.stderr
+    assert (shell.folder / name).read_text() == CODE.replace("a - b", "a * b")
+
+
 def test_what_fails_is_told_of_the_text_that_was_tried(shell: Shell) -> None:
     (shell.folder / "test_app.py").write_text(TESTS.replace("2, 2) == 4", "{}, 2) == 4"))
     ran = shell.run("fix", "app.py:7", "--tests", "test_app.py")

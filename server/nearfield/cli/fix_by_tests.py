@@ -41,7 +41,7 @@ _CODE = '''"""Imports of one file get another text of it."""
 import linecache
 import os
 import sys
-from importlib.machinery import SourceFileLoader
+from importlib.machinery import PathFinder, SourceFileLoader
 
 FILE, CONTENT, LINES = {file!r}, {content!r}, {lines!r}
 sys.dont_write_bytecode = True
@@ -60,7 +60,18 @@ def path_stats(self, path):
     return stamp(self, path)
 
 
+class Finder:
+    """Is asked before pytest, which reads files by itself to rewrite their assertions."""
+
+    @staticmethod
+    def find_spec(name, path=None, target=None):
+        spec = PathFinder.find_spec(name, path, target)
+        is_ours = spec is not None and spec.origin and os.path.realpath(spec.origin) == FILE
+        return spec if is_ours else None
+
+
 SourceFileLoader.get_data, SourceFileLoader.path_stats = get_data, path_stats
+sys.meta_path.insert(0, Finder)
 '''
 """A plugin of pytest. It comes by a variable of the environment: were its folder an argument,
 pytest would read settings and a conftest.py of the folders above, where others may have put them.
@@ -98,8 +109,7 @@ class NamedTests:
         )
         options = ["-q", "-x", "--tb=short", "-p", "no:cacheprovider", "-p", _PLUGIN]
         if (Path.cwd() / self.name.partition("::")[0]).samefile(self.path):
-            # pytest reads a file that it is given by itself, to rewrite its assertions.
-            options += ["--doctest-modules", "--assert=plain"]
+            options.append("--doctest-modules")
         command = [program, *options, str(Path.cwd() / self.name)]
         with tempfile.TemporaryDirectory() as folder:
             plugin = Path(folder, f"{_PLUGIN}.py")
