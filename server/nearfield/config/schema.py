@@ -79,7 +79,7 @@ class Completion(msgspec.Struct, frozen=True, kw_only=True):
     min_token_confidence: Annotated[float, Meta(le=0), only_raise, about("""
         The same for the log-probability of its least likely token, unless all others are nearly
         certain; the lines above that token are shown where they stand by themselves, else the
-        beginning of the line.""")] = -0.35
+        beginning of the line.""")] = -0.3
     prefix_lines: Annotated[Positive, only_lower, about("""
         At most this many lines above the cursor are shown to the model.""")] = 256
     suffix_lines: Annotated[NonNegative, only_lower, about("""

@@ -30,7 +30,6 @@ from script import Script
 from worth import Take, worth
 
 from nearfield.catalog.models import Catalog
-from nearfield.config.schema import Completion
 from nearfield.engine.llama import Model, Silence
 from nearfield.engine.sampling import likelihoods
 from nearfield.features.completion.generate import MIN_PART_CHARS
@@ -60,8 +59,8 @@ class Gate:
 
     part: int = 0
     whole: int = 1
-    token: float = Completion().min_token_confidence
-    mean: float = Completion().min_confidence
+    token: float = -1.0
+    mean: float = -0.6
 
 
 @dataclass(slots=True)
@@ -93,10 +92,9 @@ GATES = {
     "whole ones of 6 at least": Gate(part=6, whole=6),
     "and of 8, whole of 8": Gate(part=8, whole=8),
     "tokens of -0.25": Gate(part=MIN_PART_CHARS, whole=3, token=-0.25),
-    "tokens of -0.35": Gate(part=MIN_PART_CHARS, whole=3, token=-0.35),
+    "tokens of -0.3": Gate(part=MIN_PART_CHARS, whole=3, token=-0.3),
     "tokens of -0.5": Gate(part=MIN_PART_CHARS, whole=3, token=-0.5),
     "tokens of -0.7": Gate(part=MIN_PART_CHARS, whole=3, token=-0.7),
-    "tokens of -1.0": Gate(part=MIN_PART_CHARS, whole=3, token=-1.0),
 }
 
 

@@ -42,8 +42,9 @@ MIN_PART_CHARS = 4
 """Characters of a line's beginning that are worth reading."""
 
 FORGIVING_MEAN = -0.15
-"""A text with at least this mean log-probability may have tokens below the threshold: there they
-are mostly one of two good ways to write the same, such as with a space or without."""
+"""A text with at least this mean log-probability may have a token below the threshold: there it is
+mostly one of two good ways to write the same, such as with a space or without. It is waited for
+only where too little comes before that token to be shown."""
 
 MAX_FORGIVEN = 3.0
 """A token below this many times the threshold is never forgiven."""
@@ -103,11 +104,11 @@ def is_unsure(confidence: Confidence | None, settings: Completion) -> bool:
 class Generated:
     """The text up to now; may be read at any time, also after a cancellation.
 
-    A token below `MAX_FORGIVEN` times `min_logprob` ends the stream. `pieces` are the deltas that
-    tell how likely their tokens are, each with its offset in the text. `asked` names the providers
-    that were asked, with or without success, and `stumbled` says whether one failed before the one
-    that answered. `ended_by` is the control token that ended the text, if one did. `prompt` is the
-    SHA-256 of the prompt.
+    A token below `min_logprob` ends the stream, unless it may be forgiven. `pieces` are the deltas
+    that tell how likely their tokens are, each with its offset in the text. `asked` names the
+    providers that were asked, with or without success, and `stumbled` says whether one failed
+    before the one that answered. `ended_by` is the control token that ended the text, if one did.
+    `prompt` is the SHA-256 of the prompt.
     """
 
     min_logprob: float = float("-inf")
@@ -149,6 +150,16 @@ class Generated:
     def doubt(self) -> int | None:
         """The offset of the first token below `min_logprob`."""
         return next((at for at, value in self.logprobs if value < self.min_logprob), None)
+
+    @property
+    def is_unforgivable(self) -> bool:
+        """Return whether the text has a token below `min_logprob` after which nothing is waited
+        for: the text before it can be shown, or it is far too unlikely."""
+        if (doubt := self.doubt) is None:
+            return False
+        if "\n" in self.text[:doubt] or len(self.text[:doubt].strip()) >= MIN_PART_CHARS:
+            return True
+        return any(value < MAX_FORGIVEN * self.min_logprob for _, value in self.logprobs)
 
     @property
     def is_unsure(self) -> bool:
@@ -218,7 +229,7 @@ async def generate(
                     # No unit ends before a line does.
                     if item.text and "\n" in found.text and shaper.is_enough(found.text):
                         found.ending = Ending.ENOUGH
-                    elif item.logprobs and min(item.logprobs) < MAX_FORGIVEN * found.min_logprob:
+                    elif found.is_unforgivable:
                         found.ending = Ending.UNSURE
                     is_stopped = found.ending in (Ending.ENOUGH, Ending.UNSURE)
                     if is_stopped:
