@@ -105,16 +105,17 @@ class Generated:
     """The text up to now; may be read at any time, also after a cancellation.
 
     A token below `min_logprob` ends the stream, unless it may be forgiven. `pieces` are the deltas
-    that tell how likely their tokens are, each with its offset in the text. `asked` names the
-    providers that were asked, with or without success, and `stumbled` says whether one failed
-    before the one that answered. `ended_by` is the control token that ended the text, if one did.
-    `prompt` is the SHA-256 of the prompt.
+    that tell how likely their tokens are, each with its offset in the text; `doubt` is the offset
+    of the first one below `min_logprob`. `asked` names the providers that were asked, with or
+    without success, and `stumbled` says whether one failed before the one that answered. `ended_by`
+    is the control token that ended the text, if one did. `prompt` is the SHA-256 of the prompt.
     """
 
     min_logprob: float = float("-inf")
     watch: Stopwatch = field(default_factory=Stopwatch)
     text: str = ""
     pieces: list[tuple[int, Delta]] = field(default_factory=list[tuple[int, Delta]])
+    doubt: int | None = None
     provider: str = ""
     model: str = ""
     reported: Usage | None = None
@@ -147,23 +148,21 @@ class Generated:
         return [token for at, delta in self.pieces for token in delta.tokens_at(at)]
 
     @property
-    def doubt(self) -> int | None:
-        """The offset of the first token below `min_logprob`."""
-        return next((at for at, value in self.logprobs if value < self.min_logprob), None)
-
-    @property
     def is_unforgivable(self) -> bool:
         """Return whether the text has a token below `min_logprob` after which nothing is waited
         for: the text before it can be shown, or it is far too unlikely."""
-        if (doubt := self.doubt) is None:
+        if self.doubt is None:
             return False
-        if "\n" in self.text[:doubt] or len(self.text[:doubt].strip()) >= MIN_PART_CHARS:
+        sure = self.text[: self.doubt]
+        if "\n" in sure or len(sure.strip()) >= MIN_PART_CHARS:
             return True
         return any(value < MAX_FORGIVEN * self.min_logprob for _, value in self.logprobs)
 
     @property
     def is_unsure(self) -> bool:
         """Return whether the text has a token below `min_logprob` that is not forgiven."""
+        if self.doubt is None:
+            return False
         confidence = confidence_of(self.logprobs, len(self.text))
         return confidence is not None and confidence.is_below(self.min_logprob)
 
@@ -176,6 +175,9 @@ class Generated:
         """Append a piece of the answer."""
         if delta.logprobs:
             self.pieces.append((len(self.text), delta))
+            if self.doubt is None and min(delta.logprobs) < self.min_logprob:
+                tokens = delta.tokens_at(len(self.text))
+                self.doubt = next(at for at, value in tokens if value < self.min_logprob)
         self.text += delta.text
         self.reported = delta.usage or self.reported
         if delta.text or delta.logprobs:
@@ -222,7 +224,7 @@ async def generate(
                     found.provider, found.model = route.provider.name, route.provider.model
                 if isinstance(item, Restart):
                     found.watch, found.text, found.pieces = Stopwatch(), "", []
-                    found.reported = found.ending = None
+                    found.reported = found.ending = found.doubt = None
                     is_stopped = False
                 elif not is_stopped:
                     found.add(item)
