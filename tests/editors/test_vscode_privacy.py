@@ -13,7 +13,7 @@ import pytest
 from playwright.sync_api import expect
 from pytest_httpserver import HTTPServer
 from tests.e2e.process import environment
-from tests.editors.conftest import StartVSCode
+from tests.editors.conftest import StartVSCode, script
 from tests.editors.vscode import PATIENCE_SECONDS
 from tests.unit.catalog import gguf_files
 from werkzeug import Request, Response
@@ -39,6 +39,7 @@ def test_a_model_is_picked(vscode: StartVSCode, home: Path, small_model: Path) -
     row = window.row("qwen2.5-coder-0.5b-instruct")
     assert "memory" in row
     assert "tokens/s" in row
+    assert "to download" in row
     window.picture("models")
     window.choose("Automatic")
     config_file = Path(environment(home)["NEARFIELD_CONFIG_DIR"]) / "config.toml"
@@ -69,7 +70,8 @@ def test_a_download_is_cancelled_and_goes_on(
     settings.mkdir()
     (settings / "catalog.toml").write_text(gguf_files.hub_entry())
     hub = {"HF_ENDPOINT": httpserver.url_for("").rstrip("/"), "PIP_NO_INDEX": "1"}
-    window = vscode({"a.py": ""}, environ=hub)
+    config = {**script(), "engine": {"enabled": True}}
+    window = vscode({"a.py": ""}, environ=hub, config=config)
     window.ready()
     for end in ("Cancel", ""):
         window.command("Choose a Model…")

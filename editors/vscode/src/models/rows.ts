@@ -1,5 +1,6 @@
 /** The model picker's rows. Knows nothing of VS Code. */
 
+import { roleTitle } from "../status/words";
 import type { ModelPick, PickGroup, RolePick } from "../wire";
 
 export interface Row {
@@ -11,7 +12,7 @@ export interface Row {
 /** One role: what it does, and who serves it now. */
 export function roleRow({ role, does, provider, model }: RolePick): Row {
   const now = model || provider;
-  return { label: role, description: does, detail: now ? `now: ${now}` : "nobody serves it" };
+  return { label: roleTitle(role), description: does, detail: now ? `now: ${now}` : "nobody serves it" };
 }
 
 /** One model. */

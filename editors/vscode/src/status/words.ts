@@ -99,12 +99,19 @@ function served(status: Status): Role[] {
 
 const ROLES: Readonly<Record<string, string>> = {
   complete: "Completions",
+  edit: "Next edits",
+  chat: "Chat and actions",
   fast: "Quick answers",
   code: "Code",
   large: "Large tasks",
   review: "Reviews",
   embed: "Search",
 };
+
+/** The name of a role in menus. */
+export function roleTitle(role: string): string {
+  return ROLES[role] ?? role;
+}
 
 function details({ enabled, trusted, download }: Situation, status: Status): string {
   const lines = [`**Nearfield** · ${where(status)}`];
@@ -119,7 +126,7 @@ function details({ enabled, trusted, download }: Situation, status: Status): str
   if (download) lines.push(`Downloading ${escape(download.name)}.`);
   const rows = served(status).map(
     ({ role, model, provider, local }) =>
-      `- ${ROLES[role] ?? escape(role)}: ${escape(model || provider)}, ` +
+      `- ${escape(roleTitle(role))}: ${escape(model || provider)}, ` +
       (local === false ? "$(cloud) outside this machine" : "$(device-desktop) on this machine"),
   );
   if (rows.length) lines.push(rows.join("\n"));
