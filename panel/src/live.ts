@@ -47,15 +47,19 @@ export function changed(views: readonly string[]): void {
   });
 }
 
-let api = new Api("api/", "");
+let begin: (api: Api) => void;
+/** The server with the user's token: a view that opens first waits until a code is exchanged for it. */
+let api = new Promise<Api>((resolve) => {
+  begin = resolve;
+});
 
 /** Ask the server. Raises `ApiError`; a refused token ends the connection. */
 export async function get<T>(path: string, ask: Ask = {}): Promise<T> {
-  return watched(() => api.json<T>(path, ask));
+  return watched(async () => (await api).json<T>(path, ask));
 }
 
 export async function post<T>(path: string, body: unknown = {}, ask: Ask = {}): Promise<T> {
-  return watched(() => api.json<T>(path, { ...ask, body }));
+  return watched(async () => (await api).json<T>(path, { ...ask, body }));
 }
 
 export async function stream(
@@ -64,7 +68,7 @@ export async function stream(
   signal: AbortSignal,
   each: (event: ServerEvent) => void,
 ): Promise<void> {
-  const response = await watched(() => api.open(path, { body, signal, waitMs: 0 }));
+  const response = await watched(async () => (await api).open(path, { body, signal, waitMs: 0 }));
   await readEvents(response, each);
 }
 
@@ -104,7 +108,9 @@ export async function connect(opening: Opening): Promise<void> {
   const ended = (): boolean => number !== connects || connection.peek() === "refused";
   connection.value = "connecting";
   following?.abort();
-  api = new Api("api/", await tokenOf(opening));
+  const asked = new Api("api/", await tokenOf(opening));
+  api = Promise.resolve(asked);
+  begin(asked);
   for (let attempt = 0; !ended(); attempt += 1) {
     const wasLive = await follow();
     if (ended()) return;
@@ -176,7 +182,9 @@ async function follow(): Promise<boolean> {
   };
   listen();
   try {
-    const response = await watched(() => api.open("events", { signal: stop.signal, waitMs: 0 }));
+    const response = await watched(async () =>
+      (await api).open("events", { signal: stop.signal, waitMs: 0 }),
+    );
     const body = response.body?.pipeThrough(
       new TransformStream<Uint8Array, Uint8Array>({
         transform(piece, out) {
