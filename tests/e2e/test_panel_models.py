@@ -65,10 +65,10 @@ def test_a_model_is_fetched_with_a_pause_verified_used_and_removed(
             expect(row).to_contain_text("installed")
             assert home.run("models", "list", "--installed")[0]["name"] == "tiny"
 
-            row.get_by_role("button", name="Verify tiny", exact=True).click()
-            expect(row).to_contain_text("verified")
             row.get_by_label("Use tiny for a role").select_option("complete")
             until(lambda: home.settings().get("models") == {"complete": "tiny"})
+            row.get_by_role("button", name="Verify tiny", exact=True).click()
+            expect(row).to_contain_text("verified")
             (file,) = (tmp_path / "cache").rglob("tiny.gguf")
             file.write_bytes(CONTENT[:-1] + b"?")
             row.get_by_role("button", name="Verify tiny", exact=True).click()
