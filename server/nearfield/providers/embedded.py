@@ -43,7 +43,7 @@ from nearfield.providers.estimate import (
 )
 from nearfield.providers.families import template_of
 from nearfield.providers.memory import ModelMemory
-from nearfield.providers.relevance import is_relevant
+from nearfield.providers.relevance import called, is_relevant
 from nearfield.providers.tool_text import (
     CLOSE,
     OPEN,
@@ -346,9 +346,10 @@ class WorkerProvider:
 
     async def _is_relevant(self, body: str, request: ChatRequest) -> bool:
         """Return whether the model, if it is a small one, takes a call for one that fits."""
-        if not await asyncio.to_thread(is_small, self.model):
+        tool = called(body, request)
+        if tool is None or not await asyncio.to_thread(is_small, self.model):
             return True
-        return await is_relevant(body, request, self._first_token)
+        return await is_relevant(tool, request, self._first_token)
 
     async def _first_token(
         self, request: ChatRequest, in_conversation: bool

@@ -23,14 +23,18 @@ Ask = Callable[[ChatRequest, bool], Awaitable[Answer]]
 """Asks the model for the first token of an answer in words; True says within the conversation."""
 
 
-async def is_relevant(body: str, request: ChatRequest, ask: Ask) -> bool:
-    """Return whether the model takes the call `body` for one that fits what the user has just said.
+def called(body: str, request: ChatRequest) -> Tool | None:
+    """Return the tool that the call `body` is of; None where the call is not asked about, as it
+    follows from an earlier one or is of no known function."""
+    if not request.messages or request.messages[-1].role is not Role.USER:
+        return None
+    name = name_in(body)
+    return next((tool for tool in request.tools if tool.name == name and tool.description), None)
 
-    A call that follows from an earlier one, or of no known function, is not asked about.
-    """
-    tool = _called(body, request)
-    if tool is None:
-        return True
+
+async def is_relevant(tool: Tool, request: ChatRequest, ask: Ask) -> bool:
+    """Return whether the model takes a call of `tool` for one that fits what the user has just
+    said."""
     question = request.messages[-1]
     answer, logprob = await ask(_same_thing(tool, question, request), False)
     if logprob is not None and _is(answer, "no") and logprob >= MAX_NO_LOGPROB:
@@ -40,14 +44,6 @@ async def is_relevant(body: str, request: ChatRequest, ask: Ask) -> bool:
     # Thresholds that were tried here did not hold on other cases.
     answer, _ = await ask(_made_for_it(tool, question, request), True)
     return not _is(answer, "no")
-
-
-def _called(body: str, request: ChatRequest) -> Tool | None:
-    """Return the tool that `body` calls, None where the call is not asked about."""
-    if not request.messages or request.messages[-1].role is not Role.USER:
-        return None
-    name = name_in(body)
-    return next((tool for tool in request.tools if tool.name == name and tool.description), None)
 
 
 def _same_thing(tool: Tool, question: Message, request: ChatRequest) -> ChatRequest:

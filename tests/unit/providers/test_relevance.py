@@ -23,7 +23,6 @@ WEATHER = Tool("getWeather", "The weather of a city.", {})
 READ = Tool("readFile", "Read.", {}, is_general=True)
 REQUEST = ChatRequest((QUESTION,), (WEATHER, READ))
 CALL = '{"name": "getWeather", "arguments": {}}'
-READS = '{"name": "readFile", "arguments": {}}'
 SMALL, LARGE = "qwen2.5-coder-1.5b-instruct", "qwen2.5-coder-7b-instruct"
 
 
@@ -51,7 +50,7 @@ class Model:
 )
 async def test_a_sure_no_to_the_subject_stops_any_call(answer: Answer, is_made: bool) -> None:
     model = Model(answer)
-    assert await is_relevant(READS, REQUEST, model) is is_made
+    assert await is_relevant(READ, REQUEST, model) is is_made
     [(asked, in_conversation)] = model.asked
     assert (asked.max_tokens, asked.tools, in_conversation) == (1, (), False)
     assert "What is a monad?" in asked.messages[-1].content
@@ -74,7 +73,7 @@ async def test_a_function_of_one_purpose_must_be_made_for_the_question(
     earlier = Message(Role.SYSTEM, "Be brief.")
     request = replace(REQUEST, messages=(earlier, QUESTION))
     model = Model(("Yes", -0.1), answer)
-    assert await is_relevant(CALL, request, model) is is_made
+    assert await is_relevant(WEATHER, request, model) is is_made
     asked, in_conversation = model.asked[1]
     assert (asked.max_tokens, asked.tools, in_conversation) == (1, REQUEST.tools, True)
     assert asked.messages[0] == earlier
@@ -94,9 +93,9 @@ async def test_a_function_of_one_purpose_must_be_made_for_the_question(
     ids=["unknown function", "no object", "cut", "after a result", "no question"],
 )
 async def test_other_calls_are_not_asked_about(messages: tuple[Message, ...], body: str) -> None:
-    model = Model()
-    assert await is_relevant(body, replace(REQUEST, messages=messages), model)
-    assert not model.asked
+    provider = Answering(SMALL)
+    assert await provider.finds_relevant(replace(REQUEST, messages=messages), body)
+    assert not provider.asked
 
 
 class Engine:
@@ -124,8 +123,8 @@ class Answering(Embedded):
         for delta in self.deltas:
             yield delta
 
-    async def finds_relevant(self, request: ChatRequest = REQUEST) -> bool:
-        return await self._is_relevant(CALL, request)
+    async def finds_relevant(self, request: ChatRequest = REQUEST, body: str = CALL) -> bool:
+        return await self._is_relevant(body, request)
 
 
 async def test_the_questions_are_their_owners_and_in_words() -> None:
