@@ -12,10 +12,10 @@ import asyncio
 import re
 import shlex
 import signal
+import sys
 import tempfile
 import time
 from collections.abc import Coroutine, Mapping
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeGuard, TypeVar
@@ -29,7 +29,6 @@ MAX_RUNS = 8
 _FAILED = re.compile(r"^(?:FAILED|ERROR) [^\n]*?::(?:\w+::)*(\w+)", re.M)
 _SHOWN_CHARS = 80
 T = TypeVar("T")
-_ENDING = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +62,8 @@ def run_to_end(work: Coroutine[Any, Any, T]) -> T:
 
     async def stoppable() -> T:
         running = asyncio.ensure_future(work)
-        for number in _ENDING:
-            with suppress(NotImplementedError):  # on Windows
+        if sys.platform != "win32":  # which itself ends all that runs in a closed terminal
+            for number in (signal.SIGTERM, signal.SIGHUP):
                 asyncio.get_running_loop().add_signal_handler(number, running.cancel)
         return await running
 
