@@ -93,13 +93,13 @@ def _remote(provider: str, workspace: Path) -> Remote:
     for name, settings in config.chat.mcp.items():
         if (to := remote_of(name, settings)) is not None:
             wanted[to.name] = to
+    if provider in wanted:
+        return wanted[provider]
     name, _, model = provider.partition("/")
-    if provider not in wanted and model and name in config.providers:
+    if model and name in config.providers:
         return remote(provider, model, config.providers[name])
-    if provider not in wanted:
-        known = ", ".join(sorted(wanted)) or "none"
-        fail(f"There is no provider {provider!r} in your settings.", f"There are: {known}.")
-    return wanted[provider]
+    known = ", ".join(sorted(wanted)) or "none"
+    fail(f"There is no provider {provider!r} in your settings.", f"There are: {known}.")
 
 
 def _say(to: Remote, workspace: Path, consent: Consent) -> None:
