@@ -53,10 +53,10 @@ def model_paths(
         "/v1/messages/count_tokens": PathHandler(
             "POST", messages.count_tokens, use="chat", look=True
         ),
-        "/nearfield/chats": PathHandler("GET", chats.heads, use="chats"),
+        "/nearfield/chats": PathHandler("GET", chats.heads, use="chats", look=True),
         "/nearfield/chats/say": PathHandler("POST", chats.say, use="chats"),
-        "/nearfield/chats/history": PathHandler("POST", chats.history, use="chats"),
-        "/nearfield/chats/delete": PathHandler("POST", chats.delete, use="chats"),
+        "/nearfield/chats/history": PathHandler("POST", chats.history, use="chats", look=True),
+        "/nearfield/chats/delete": PathHandler("POST", chats.delete, use="chats", look=True),
         "/nearfield/models/load": PathHandler("POST", loading.load, use="load"),
         "/nearfield/models/unload": PathHandler("POST", loading.unload, use="load"),
         "/infill": PathHandler("POST", llama_cpp.infill, use="complete"),

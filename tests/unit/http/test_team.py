@@ -213,6 +213,21 @@ async def test_lists_and_counts_have_a_limit_of_their_own(team: Team, path: str,
     assert (await team.ask("calm", "/v1/chat/completions", question)).status_code == 429
 
 
+@pytest.mark.parametrize(
+    ("path", "body", "status"),
+    [
+        ("/nearfield/chats", None, 200),
+        ("/nearfield/chats/history", {"session": "none"}, 404),
+        ("/nearfield/chats/delete", {"session": "none"}, 200),
+    ],
+)
+async def test_kept_chats_are_read_and_deleted_within_the_limit_of_lists(
+    team: Team, path: str, body: Any, status: int
+) -> None:
+    found = [(await team.ask("calm", path, body)).status_code for _ in range(11)]
+    assert found == [status] * 10 + [429]
+
+
 async def test_tokens_are_counted_for_every_api(team: Team) -> None:
     for path, body in QUESTIONS.items():
         await team.ask(f"ada{list(QUESTIONS).index(path)}", path, body)

@@ -86,7 +86,8 @@ class Limits:
         self._sums["requests"][key] += 1
 
     def look(self, person: str, role: TeamRole) -> None:
-        """Count a request for a list, or for a count of tokens. Raises `OverLimit`."""
+        """Count a request for a list, for a count of tokens or about a kept chat. Raises
+        `OverLimit`."""
         if role.requests_per_minute:
             self._take(f"{person} looks", role.requests_per_minute * LOOKS)
 
