@@ -10,12 +10,10 @@ from __future__ import annotations
 from collections.abc import Sequence as SequenceOf
 from dataclasses import dataclass, field
 
-import numpy as np
-import numpy.typing as npt
-
 from nearfield.engine.frames import owner_of
 
-Tokens = npt.NDArray[np.int32]
+COMPARED = 64
+"""Tokens that are compared at once. Most prompts differ within the first ones."""
 
 WORTH_KEEPING = 32
 """A shorter common beginning than this (tokens) is no reason to overwrite another prompt's
@@ -35,14 +33,14 @@ class Sequence:
     job: int | None = None
 
 
-def common_prefix(held: SequenceOf[int], prompt: SequenceOf[int]) -> int:
+def common_prefix(held: list[int], prompt: list[int]) -> int:
     """Return the length of the common prefix of `held` and `prompt`."""
-    n = min(len(held), len(prompt))
-    if n == 0:
-        return 0
-    differs = np.asarray(held[:n], dtype=np.int32) != np.asarray(prompt[:n], dtype=np.int32)
-    first = int(differs.argmax())
-    return first if differs[first] else n
+    at, end = 0, min(len(held), len(prompt))
+    while at < end and held[at : at + COMPARED] == prompt[at : at + COMPARED]:
+        at += COMPARED
+    while at < end and held[at] == prompt[at]:
+        at += 1
+    return min(at, end)
 
 
 WORTH_COPYING = 24
@@ -63,7 +61,7 @@ class SequenceTable:
         self._has_tails = has_tails
         self._clock = 0
 
-    def shared(self, sequence: Sequence, prompt: SequenceOf[int], document: str) -> int:
+    def shared(self, sequence: Sequence, prompt: list[int], document: str) -> int:
         """Return how many tokens of `prompt` need not be evaluated if it continues `sequence`: none
         where that is another owner's, who could be told by the time that it was evaluated."""
         if owner_of(sequence.document) != owner_of(document):
@@ -74,7 +72,7 @@ class SequenceTable:
         return 0
 
     def choose(
-        self, prompt: SequenceOf[int], document: str, stealable: frozenset[int] = frozenset()
+        self, prompt: list[int], document: str, stealable: frozenset[int] = frozenset()
     ) -> tuple[Sequence, int] | None:
         """Return the sequence that `prompt` should continue, and how many of its tokens are shared.
 
@@ -115,7 +113,7 @@ class SequenceTable:
             default=None,
         )
 
-    def holding(self, prompts: SequenceOf[SequenceOf[int]], document: str) -> Sequence | None:
+    def holding(self, prompts: SequenceOf[list[int]], document: str) -> Sequence | None:
         """Return the sequence of `document` that shares most with one of `prompts`, which are
         variants of the same; None if none shares more than any two prompts do."""
         shared = {

@@ -74,7 +74,7 @@ class SimulatedServer:
         first, second, last = self._fim
         return [*other[-room:], *first, *before, *typed, *second, *after, *last]
 
-    def _reused(self, prompt: Sequence[int]) -> int:
+    def _reused(self, prompt: list[int]) -> int:
         """Return how many tokens need not be evaluated: a common prefix, and long chunks that were
         at another place."""
         held = self._held

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nearfield.engine.frames import document_of, owner_of
-from nearfield.engine.kv_cache import WORTH_KEEPING, SequenceTable, common_prefix
+from nearfield.engine.kv_cache import COMPARED, WORTH_KEEPING, SequenceTable, common_prefix
 
 TOKENS = st.lists(st.integers(0, 3), max_size=40)
 
@@ -20,6 +20,15 @@ def test_common_prefix_equals_a_plain_loop(held: list[int], prompt: list[int]) -
             break
         expected += 1
     assert common_prefix(held, prompt) == expected
+
+
+@pytest.mark.parametrize("more", [0, 1, COMPARED])
+@pytest.mark.parametrize("n", [COMPARED - 1, COMPARED, COMPARED + 1, 3 * COMPARED])
+def test_common_prefix_of_long_prompts(n: int, more: int) -> None:
+    same = list(range(1000, 1000 + n))
+    longer = [*same, *range(more)]
+    assert common_prefix(same, longer) == common_prefix(longer, same) == n
+    assert common_prefix([*same, -1, 5, *longer], [*longer, -2, 5]) == n
 
 
 def filled(*contents: list[int]) -> SequenceTable:
