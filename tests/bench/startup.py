@@ -14,6 +14,7 @@ from pathlib import Path
 
 import psutil
 from editor import Editor
+from tests.processes import running
 
 PATIENCE_SECONDS = 30.0
 
@@ -27,9 +28,8 @@ def part_mib(editor: Editor, module: str) -> float:
     """Memory of the process of that editor's server that runs `module`, once there is one."""
     end = time.monotonic() + PATIENCE_SECONDS
     while time.monotonic() < end:
-        for process in psutil.Process(editor.process.pid).children():
-            if module in process.cmdline():
-                return memory_mib(process.pid)
+        if found := running(module, of=editor.process.pid):
+            return memory_mib(found[0].pid)
         time.sleep(0.1)
     raise SystemExit(f"the server has started no {module}")
 

@@ -19,6 +19,7 @@ import apsw
 import psutil
 import pytest
 import pytest_asyncio
+from tests.processes import running
 
 from nearfield.config.schema import Config
 from nearfield.config.schema import Index as IndexSettings
@@ -81,7 +82,7 @@ async def state(index: WorkspaceIndex, *wanted: str) -> None:
 
 
 def children() -> list[psutil.Process]:
-    return [one for one in psutil.Process().children() if "nearfield.index.worker" in one.cmdline()]
+    return running("nearfield.index.worker")
 
 
 async def test_changed_files_are_found(opened: Opener, root: Path) -> None:
@@ -353,7 +354,7 @@ async def test_the_indexer_outlives_files_and_buffers_that_end_their_parser(
     (root / "b.yaml").write_text(DEADLY)
     index = await opened(vectors=False)
     await state(index, "ready")
-    (indexer,) = [one for one in children() if "nearfield.index.worker" in one.cmdline()]
+    (indexer,) = children()
     assert (await index.search("helperOne"))[0].path == "a.py"
     index.buffer(str(root / "a.py"), "def typedLater(): pass\n")
     index.buffer(str(root / "c.yaml"), DEADLY)

@@ -7,7 +7,6 @@ import os
 import shutil
 import signal
 import time
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ import pytest
 from lsprotocol import types
 from tests.e2e.editing import Editor, StartEditor, capabilities
 from tests.e2e.wiring import StartWire, Wire
+from tests.processes import running
 
 pytestmark = pytest.mark.model
 
@@ -160,11 +160,8 @@ async def engine_of(e: Editor) -> psutil.Process:
     assert server is not None
     end = time.monotonic() + 60
     while time.monotonic() < end:
-        for child in psutil.Process(server.pid).children():
-            # The one before may be dead and not yet waited for.
-            with suppress(psutil.NoSuchProcess):
-                if "nearfield.engine.worker" in child.cmdline():
-                    return child
+        if found := running("nearfield.engine.worker", of=server.pid):
+            return found[0]
         await asyncio.sleep(0.02)
     pytest.fail("there is no engine process")
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import psutil
 import pytest
 from playwright.sync_api import Frame, expect
 from tests.editors.conftest import StartVSCode
 from tests.editors.vscode import PATIENCE_SECONDS, Window
+from tests.processes import running
 
 pytestmark = pytest.mark.editor
 
@@ -19,15 +19,6 @@ def page_in(window: Window) -> Frame:
 
     window.until(found, lambda: None)
     return next(frame for frame in window.page.frames if "/panel/" in frame.url)
-
-
-def panels() -> list[psutil.Process]:
-    """The processes that serve a window's panel."""
-    return [
-        process
-        for process in psutil.Process().children(recursive=True)
-        if {"panel", "--no-open"} <= set(process.cmdline())
-    ]
 
 
 def test_the_panel_opens_in_a_tab_pauses_this_window_and_ends_with_its_tab(
@@ -50,7 +41,7 @@ def test_the_panel_opens_in_a_tab_pauses_this_window_and_ends_with_its_tab(
     tab.click()
     window.command("Open Panel")
     assert sum("/panel/" in frame.url for frame in window.page.frames) == 1
-    (served,) = panels()
+    (served,) = running("panel", "--no-open")
     tab.click(button="middle")
     window.until(lambda: not served.is_running(), lambda: None)
     assert not any("/panel/" in frame.url for frame in window.page.frames)

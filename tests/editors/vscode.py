@@ -24,6 +24,7 @@ from urllib.parse import quote
 import psutil
 import pytest
 from playwright.sync_api import Error, Frame, Locator, Page
+from tests.processes import running
 
 PATIENCE_SECONDS = 120.0
 """Longer than for a process alone: a browser, an editor and a model share the machine."""
@@ -173,12 +174,7 @@ class CodeServer:
     def servers(self) -> list[psutil.Process]:
         """The language servers that run in it."""
         assert self._process is not None
-        found: list[psutil.Process] = []
-        for process in psutil.Process(self._process.pid).children(recursive=True):
-            with suppress(psutil.NoSuchProcess, psutil.AccessDenied):
-                if "serve" in process.cmdline() and "--stdio" in process.cmdline():
-                    found.append(process)
-        return found
+        return running("serve", "--stdio", of=self._process.pid)
 
     def address(self, folder: Path) -> str:
         """Where a folder is open."""

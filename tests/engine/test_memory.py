@@ -6,8 +6,8 @@ import asyncio
 from contextlib import aclosing
 from pathlib import Path
 
-import psutil
 import pytest
+from tests.processes import running
 
 from nearfield.config.schema import Config, Engine, Models
 from nearfield.features import assemble
@@ -25,8 +25,7 @@ WORKER = "nearfield.engine.worker"
 
 def workers() -> int:
     """Processes of this one that hold a model."""
-    found = psutil.Process().children(recursive=True)
-    return sum(WORKER in child.cmdline() for child in found if child.is_running())
+    return len(running(WORKER))
 
 
 def config(complete: Path, chat: Path, limit_mb: int) -> Config:

@@ -10,6 +10,7 @@ from typing import Any
 import psutil
 import pytest
 import pytest_asyncio
+from tests.processes import running
 
 from nearfield.config.folders import FolderConfigs
 from nearfield.config.schema import Config, Files
@@ -255,7 +256,7 @@ async def test_two_sessions_on_one_folder_both_answer(sit: Sit) -> None:
 async def test_no_process_is_left_behind(sit: Sit) -> None:
     desk = await sit()
     children = psutil.Process().children(recursive=True)
-    assert any("nearfield.index.worker" in child.cmdline() for child in children)
+    assert running("nearfield.index.worker")
     await desk.close()
     _, alive = psutil.wait_procs(children, timeout=PATIENCE_SECONDS)
     assert alive == []
