@@ -4,7 +4,6 @@ model of a provider. Everything here blocks.
 
 from __future__ import annotations
 
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,7 +19,7 @@ from nearfield.config.paths import user_config_file
 from nearfield.config.schema import EMBEDDED, ROLES, Config, ProviderSettings
 from nearfield.errors import ConfigError, UnknownModel
 from nearfield.providers.registry import build
-from nearfield.routing.provider_pool import can
+from nearfield.routing.provider_pool import can, usual_order
 from nearfield.routing.router import OWN_MODEL
 
 AUTO = "auto"
@@ -65,7 +64,7 @@ def let_serve(role: str, wish: str, config: Config | None = None) -> ServedRole:
     if role in OWN_ROLES:
         path = user.use(role, model)
         for one in routed_roles(role):
-            if config.routing.roles.get(one):
+            if one in config.routing.roles:
                 _put_first(path, one, EMBEDDED, config)
     elif model:
         _put_first(path, role, f"{OWN_MODEL}{model}", config)
@@ -90,21 +89,26 @@ def _by_provider(role: str, wish: str, settings: ProviderSettings, config: Confi
 
 def _put_first(path: Path, role: str, name: str, config: Config) -> None:
     """Let `name` be asked first for a role; what was asked before it comes after."""
-    before = config.routing.roles.get(role) or _usual(role, config)
+    listed = config.routing.roles.get(role)
+    before = _usual(role, config) if listed is None else listed
     rest = [one for one in before if one != name and not one.startswith(OWN_MODEL)]
     edit.put(path, ("routing", "roles", role), [name, *rest])
 
 
 def _usual(role: str, config: Config) -> list[str]:
     """Return who is asked for a role whose providers the settings do not list."""
-    found = [EMBEDDED]
-    for name, settings in config.providers.items():
-        # One that cannot be built, or has no model to ask for, would only be reported.
-        with suppress(ConfigError):
+
+    def is_asked(name: str) -> bool:
+        if (settings := config.providers.get(name)) is None:
+            return True  # this machine's own engine
+        try:
             provider = build(name, settings)
-            if (provider.model or settings.kind == "llama_server") and can(provider, role):
-                found.append(name)
-    return found
+        except ConfigError:
+            return False
+        return bool(provider.model or settings.kind == "llama_server") and can(provider, role)
+
+    # One that cannot be built, or has no model to ask for, would only be reported.
+    return list(filter(is_asked, usual_order(dict.fromkeys((EMBEDDED, *config.providers)))))
 
 
 def routed_roles(role: str) -> tuple[str, ...]:

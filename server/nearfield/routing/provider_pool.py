@@ -11,7 +11,7 @@ import logging
 import time
 import uuid
 from collections import Counter
-from collections.abc import Collection, Coroutine, Mapping, Sequence
+from collections.abc import Collection, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import PurePath
@@ -128,7 +128,7 @@ class ProviderPool:
     def named(self, role: str) -> list[str]:
         """The providers of `role` that exist and can do it, in the order of the settings."""
         listed = self.config.routing.roles.get(role)
-        order = self._default_order() if listed is None else self._known(listed, role)
+        order = usual_order(self.providers) if listed is None else self._known(listed, role)
         return [name for name in order if can(self.providers[name], role)]
 
     def _known(self, listed: Sequence[str], role: str) -> list[str]:
@@ -360,12 +360,6 @@ class ProviderPool:
             return provider
         return Egress(provider, remote(name, provider.model, settings), self.guard)
 
-    def _default_order(self) -> list[str]:
-        # A variant ("NAME/MODEL") is there for the roles that name it.
-        trial = (EMBEDDED_TRIAL, STAND_INS[EMBEDDED_TRIAL])
-        plain = [name for name in self.providers if "/" not in name and name not in trial]
-        return sorted(plain, key=lambda name: name != EMBEDDED)
-
     def _said(self, names: list[str], context: RequestContext) -> dict[str, CloudStanding]:
         try:
             return {
@@ -388,6 +382,15 @@ def can(provider: Provider, role: str) -> bool:
     if role == "edit":
         return bool(able.edit)
     return able.chat
+
+
+def usual_order(names: Iterable[str]) -> list[str]:
+    """Return those of `names` that are asked for a role whose providers the settings do not list,
+    in the order of asking."""
+    # A variant ("NAME/MODEL") is there for the roles that name it.
+    trial = (EMBEDDED_TRIAL, STAND_INS[EMBEDDED_TRIAL])
+    plain = [name for name in names if "/" not in name and name not in trial]
+    return sorted(plain, key=lambda name: name != EMBEDDED)
 
 
 def variants(config: Config) -> dict[str, ProviderSettings]:

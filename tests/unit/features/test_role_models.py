@@ -73,6 +73,22 @@ def test_a_role_is_served_by(
     assert "# mine" in (file.parent / "config.toml").read_text()
 
 
+def test_a_role_that_nobody_serves_gets_no_more_than_what_is_wanted(file: Path) -> None:
+    config = file.parent / "config.toml"
+    config.write_text(SETTINGS.replace("code =", "review = []\ncomplete = []\ncode ="))
+    let_serve("complete", "auto")
+    let_serve("review", "claude")
+    roles = load().config.routing.roles
+    assert (roles["complete"], roles["review"]) == (["embedded"], ["claude"])
+
+
+def test_a_variant_of_a_provider_is_asked_only_where_it_is_named(file: Path) -> None:
+    config = file.parent / "config.toml"
+    config.write_text(f'{SETTINGS}\n[providers."claude/own"]\nkind = "anthropic"\nmodel = "m"\n')
+    let_serve("review", "ollama")
+    assert load().config.routing.roles["review"] == ["ollama", "embedded", "claude"]
+
+
 @pytest.mark.parametrize(
     ("role", "wish", "error", "said"),
     [
