@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Collection, Mapping, Sequence
-from contextlib import suppress
 
 from nearfield.config.folders import FolderConfigs
 from nearfield.config.paths import data_dir
@@ -188,7 +187,7 @@ class Service:
         )
         self._background: list[asyncio.Task[None]] = []
         self._building = asyncio.Lock()
-        self._begun = asyncio.Event()
+        self._first_build: asyncio.Task[None] | None = None
         self._latest = ""
 
     # --- features ---------------------------------------------------------------------------
@@ -245,8 +244,9 @@ class Service:
     async def start(self) -> None:
         """Begin to build and load in the background; returns at once."""
         self.features.configure(self.configs, None)
+        self._first_build = run_task(self._build(), "build the providers")
         self._background = [
-            run_task(self._build(), "build the providers"),
+            self._first_build,
             run_task(self._health.run(), "watch the providers"),
             run_task(self.loader.run(), "unload idle models"),
             run_task(self.activity.watch_power(self._activity_changed), "watch the battery"),
@@ -255,10 +255,10 @@ class Service:
         ]
 
     async def begun(self) -> None:
-        """Wait until the providers are built, but no longer than `BEGIN_SECONDS`: a question in
-        the first second is no error."""
-        with suppress(TimeoutError):
-            await asyncio.wait_for(self._begun.wait(), BEGIN_SECONDS)
+        """Wait until the providers are built or could not be, but no longer than `BEGIN_SECONDS`: a
+        question in the first second is no error."""
+        if self._first_build is not None:
+            await asyncio.wait({self._first_build}, timeout=BEGIN_SECONDS)
 
     @property
     def config(self) -> Config:
@@ -440,7 +440,6 @@ class Service:
             await self._adopt()
             await self._providers.load()
             self._health.use(self.router, notes, self.workspace)
-            self._begun.set()
 
     async def _adopt(self) -> None:
         """Apply the current settings and providers to every feature."""

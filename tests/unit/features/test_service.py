@@ -82,6 +82,21 @@ async def test_a_question_before_the_providers_are_there() -> None:
     await service.aclose()
 
 
+async def test_nobody_waits_for_providers_that_could_not_be_built(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def fail(*_: object) -> None:
+        raise RuntimeError
+
+    monkeypatch.setattr(assemble.BuiltProviders, "build", fail)
+    service = Service(config_of("a + b\n"))
+    await service.start()
+    async with asyncio.timeout(5):
+        await service.begun()
+    assert service.router is None
+    await service.aclose()
+
+
 class Drowsy(Scripted):
     """Says of itself that it rests, and notes after how many idle seconds it is asked to."""
 
