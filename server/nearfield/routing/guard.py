@@ -139,7 +139,7 @@ class Guard:
         """Return the user's decision about `to` for this context. Raises `LedgerError`."""
         said = {
             name: self.store.consent(context.workspace, name, to.destination)
-            for name in (to.name, to.provider)
+            for name in {to.name, to.provider}
         }
         if Consent.NEVER in said.values():
             return Consent.NEVER
