@@ -221,15 +221,15 @@ def _own(config: Config, now: RolePick) -> PickGroup:
     ours = now.local and now.provider.partition("/")[0] not in config.providers
     rows = [row for row in model_rows(catalog, machine, config.models) if kind in row["roles"]]
 
-    def order(row: Mapping[str, Any]) -> tuple[int, int]:
-        first = (
-            (ours and row["name"] == now.model, 16),
-            (row["name"] == best, 8),
-            (row["installed"], 4),
-            (kind in row["here"]["in_time_for"], 2),
-            (row["here"]["fits"], 1),
+    def order(row: Mapping[str, Any]) -> tuple[float, ...]:
+        return (
+            not (ours and row["name"] == now.model),
+            row["name"] != best,
+            not row["installed"],
+            kind not in row["here"]["in_time_for"],
+            not row["here"]["fits"],
+            row["memory_mb"],
         )
-        return -sum(weight for holds, weight in first if holds), row["memory_mb"]
 
     automatic = ModelPick(AUTO, "Automatic", "the best one on this machine")
     models = [
