@@ -1,7 +1,8 @@
 -- What is asked for at a place of the buffer: an explanation, a review, a rewrite.
 
 local panel = require('nearfield.panel')
-local say = require('nearfield.program').say
+local program = require('nearfield.program')
+local say = program.say
 
 local M = {}
 
@@ -16,13 +17,9 @@ local M = {}
 ---@param done fun(result: table)
 local function execute(client, command, arguments, done)
   local params = { command = command, arguments = { arguments } }
-  client:request('workspace/executeCommand', params, function(err, result)
-    if err then
-      say(err.message, vim.log.levels.ERROR)
-    else
-      done(result or {})
-    end
-  end, 0)
+  program.ask(client, 'workspace/executeCommand', params, function(result)
+    done(result or {})
+  end)
 end
 
 --- The given lines; without them the cursor.

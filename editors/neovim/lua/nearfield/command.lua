@@ -1,6 +1,7 @@
 -- `:Nearfield {what}`: what the server of this buffer offers, and what helps when there is none.
 
-local say = require('nearfield.program').say
+local program = require('nearfield.program')
+local ask, say = program.ask, program.say
 
 local M = {}
 
@@ -10,21 +11,6 @@ local PATIENCE_MS = 2000
 ---@return vim.lsp.Client?
 local function client_here()
   return vim.lsp.get_clients({ bufnr = 0, name = SERVER })[1]
-end
-
---- Ask the server, and hand on what it answers.
----@param client vim.lsp.Client
----@param method string
----@param params table
----@param done fun(result: any)
-local function ask(client, method, params, done)
-  client:request(method, params, function(err, result)
-    if err then
-      say(err.message, vim.log.levels.ERROR)
-    else
-      done(result)
-    end
-  end, 0)
 end
 
 ---@param command string

@@ -1,6 +1,7 @@
 -- `:Nearfield model`: pick the model of a role, of this machine's own engine or of a provider.
 
-local say = require('nearfield.program').say
+local program = require('nearfield.program')
+local ask, say = program.ask, program.say
 
 local M = {}
 
@@ -33,20 +34,6 @@ local LIST, USE = 'nearfield/models/list', 'nearfield/models/use'
 ---@field roles nearfield.RolePick[]
 ---@field role string
 ---@field groups nearfield.PickGroup[]
-
----@param client vim.lsp.Client
----@param method string
----@param params table
----@param done fun(result: any)
-local function ask(client, method, params, done)
-  client:request(method, params, function(err, result)
-    if err then
-      say(err.message, vim.log.levels.ERROR)
-    else
-      done(result)
-    end
-  end, 0)
-end
 
 --- A row of the menu: a model, or the reason of a provider that has none to show.
 ---@param group nearfield.PickGroup

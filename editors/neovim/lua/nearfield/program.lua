@@ -1,4 +1,4 @@
--- What every part of the plugin needs: the program that is run, and messages in its name.
+-- What every part of the plugin needs: the program that is run, messages in its name, and requests.
 
 local M = {}
 
@@ -15,6 +15,21 @@ end
 ---@param level? integer one of vim.log.levels, INFO without it
 function M.say(text, level)
   vim.notify('Nearfield: ' .. text, level or vim.log.levels.INFO)
+end
+
+--- Ask the server, and hand on what it answers; an error is shown.
+---@param client vim.lsp.Client
+---@param method string
+---@param params table
+---@param done fun(result: any)
+function M.ask(client, method, params, done)
+  client:request(method, params, function(err, result)
+    if err then
+      M.say(err.message, vim.log.levels.ERROR)
+    else
+      done(result)
+    end
+  end, 0)
 end
 
 return M
