@@ -6,7 +6,10 @@ import os
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pytest_httpserver import HTTPServer
 
 COMMAND = [sys.executable, "-m", "nearfield", "serve"]
 PATIENCE_SECONDS = 60.0
@@ -32,6 +35,22 @@ def edited_by_a_model(*answers: dict[str, Any]) -> dict[str, Any]:
     return {
         "providers": {"fake": {"kind": "scripted", "options": options}},
         "engine": {"enabled": False},
+    }
+
+
+def to_pick_from(httpserver: HTTPServer) -> dict[str, Any]:
+    """Settings with an Ollama that has two models, one that is gone, and a provider outside."""
+    tags = {"models": [{"name": "coder:7b"}, {"name": "chat:1b"}]}
+    httpserver.expect_request("/api/tags").respond_with_json(tags)
+    return {
+        "engine": {"enabled": False},
+        "routing": {"strategy": "local_first"},
+        "providers": {
+            "here": {"kind": "scripted"},
+            "ollama": {"kind": "ollama", "model": "coder:7b", "base_url": httpserver.url_for("")},
+            "gone": {"kind": "ollama", "base_url": "http://127.0.0.1:9"},
+            "claude": {"kind": "anthropic", "model": "claude-sonnet-5"},
+        },
     }
 
 

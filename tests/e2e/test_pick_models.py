@@ -8,27 +8,16 @@ from typing import Any
 
 import tomli_w
 from pytest_httpserver import HTTPServer
-from tests.e2e.process import script
+from tests.e2e.process import script, to_pick_from
 from tests.e2e.wiring import StartWire
 
 
 def test_models_are_listed_picked_and_refused(
     wire: StartWire, environ: dict[str, str], tmp_path: Path, httpserver: HTTPServer
 ) -> None:
-    tags = {"models": [{"name": "coder:7b"}, {"name": "chat:1b"}]}
-    httpserver.expect_request("/api/tags").respond_with_json(tags)
-    settings: dict[str, Any] = {
-        "engine": {"enabled": False},
-        "routing": {"strategy": "local_first"},
-        "providers": {
-            "here": {"kind": "scripted"},
-            "ollama": {"kind": "ollama", "model": "coder:7b", "base_url": httpserver.url_for("")},
-            "claude": {"kind": "anthropic", "model": "claude-sonnet-5"},
-        },
-    }
     file = Path(environ["NEARFIELD_CONFIG_DIR"]) / "config.toml"
     file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text(tomli_w.dumps(settings))
+    file.write_text(tomli_w.dumps(to_pick_from(httpserver)))
     w = wire("--stdio")
     w.initialize({}, workspaceFolders=[{"uri": tmp_path.as_uri(), "name": "work"}])
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import tomli_w
 from pytest_httpserver import HTTPServer
+from tests.e2e.process import to_pick_from
 from tests.editors.conftest import StartNeovim
 
 pytestmark = pytest.mark.editor
@@ -31,22 +32,9 @@ require('nearfield').setup()
 def test_a_model_of_a_server_is_picked_and_one_outside_refused(
     neovim: StartNeovim, neovim_each: Path, tmp_path: Path, httpserver: HTTPServer
 ) -> None:
-    tags = {"models": [{"name": "coder:7b"}, {"name": "chat:1b"}]}
-    httpserver.expect_request("/api/tags").respond_with_json(tags)
-    url = httpserver.url_for("")
-    settings = {
-        "engine": {"enabled": False},
-        "routing": {"strategy": "local_first"},
-        "providers": {
-            "here": {"kind": "scripted"},
-            "ollama": {"kind": "ollama", "model": "coder:7b", "base_url": url},
-            "gone": {"kind": "ollama", "base_url": "http://127.0.0.1:9"},
-            "claude": {"kind": "anthropic", "model": "claude-sonnet-5"},
-        },
-    }
     config = tmp_path / "home" / "NEARFIELD_CONFIG_DIR" / "config.toml"
     config.parent.mkdir(parents=True, exist_ok=True)
-    config.write_text(tomli_w.dumps(settings))
+    config.write_text(tomli_w.dumps(to_pick_from(httpserver)))
     nvim = neovim(neovim_each, MENUS, "x = 1\n", plugin=True)
     nvim.lua("_G.wanted = { 'code:', 'chat:1b' }")
     nvim.keys(":Nearfield model<CR>")

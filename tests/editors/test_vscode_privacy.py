@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import expect
 from pytest_httpserver import HTTPServer
-from tests.e2e.process import environment
+from tests.e2e.process import environment, to_pick_from
 from tests.editors.conftest import StartVSCode, script
 from tests.editors.vscode import PATIENCE_SECONDS
 from tests.unit.catalog import gguf_files
@@ -95,20 +95,7 @@ def test_a_download_is_cancelled_and_goes_on(
 def test_a_model_of_a_server_is_picked_and_one_outside_refused(
     vscode: StartVSCode, home: Path, httpserver: HTTPServer
 ) -> None:
-    tags = {"models": [{"name": "coder:7b"}, {"name": "chat:1b"}]}
-    httpserver.expect_request("/api/tags").respond_with_json(tags)
-    base = httpserver.url_for("")
-    config = {
-        "engine": {"enabled": False},
-        "routing": {"strategy": "local_first"},
-        "providers": {
-            "here": {"kind": "scripted"},
-            "ollama": {"kind": "ollama", "model": "coder:7b", "base_url": base},
-            "gone": {"kind": "ollama", "base_url": "http://127.0.0.1:9"},
-            "claude": {"kind": "anthropic", "model": "claude-sonnet-5"},
-        },
-    }
-    window = vscode({"a.py": ""}, config=config)
+    window = vscode({"a.py": ""}, config=to_pick_from(httpserver))
     window.ready()
     window.command("Choose a Model…")
     window.choose("chats, fixes, rewrites and tests alone")
