@@ -117,16 +117,13 @@ def _become(
 
 
 def _run() -> int:
-    """Run the command; return its exit code."""
+    """Run the command; return its exit code. The interpreter shows whatever else it raises."""
     from nearfield.cli import main
 
     try:
         main()
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else end.code is not None
-    except BaseException as error:  # noqa: BLE001 (as the interpreter does)
-        sys.excepthook(type(error), error, error.__traceback__)
-        return 1
     return 0
 
 

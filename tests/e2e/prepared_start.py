@@ -22,10 +22,10 @@ def main(address: str, arguments: list[str]) -> int:
         asked.sendall(job)
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, lambda sent, _: asked.send(bytes([sent])) and None)
-        with open(os.devnull, "r+b") as nowhere:  # noqa: PTH123 (slow to import)
-            # The other ends of the streams learn at once when the command has closed them.
-            for stream in (0, 1, 2):
-                os.dup2(nowhere.fileno(), stream)
+        nowhere = os.open(os.devnull, os.O_RDWR)
+        # The other ends of the streams learn at once when the command has closed them.
+        for stream in (0, 1, 2):
+            os.dup2(nowhere, stream)
         return int(asked.recv(8) or -signal.SIGKILL)
 
 
