@@ -26,7 +26,7 @@ from typing import Any
 import msgspec
 from msgspec import field
 
-from nearfield.errors import ModelNotServed, ProviderError, Unsupported
+from nearfield.errors import ModelNotServed, NotPermitted, ProviderError, Unsupported
 from nearfield.providers import fim, openai_chat
 from nearfield.providers.address import is_passed_on
 from nearfield.providers.clock import Clock
@@ -321,6 +321,7 @@ class Ollama(HttpProvider):
     async def _pieces(
         self, path: str, body: object, deadline: float | None
     ) -> AsyncGenerator[Delta]:
+        self._check_that_it_stays()
         calls: list[ToolCall] = []
         last, repeats = "", 0
         lines = self._http.stream(path, body, deadline=deadline, events=JsonLines)
@@ -342,6 +343,17 @@ class Ollama(HttpProvider):
         if repeats < MAX_REPEATS:
             raise self._http.broke_off()
         yield Delta(finish=Finish.LENGTH)
+
+    def _check_that_it_stays(self) -> None:
+        """Raise `NotPermitted` for a model that is taken for one of this machine by its name, and
+        of which the server has said that it passes it on."""
+        if not self._http.local or is_passed_on(self.model):
+            return  # its requests pass the guard
+        if self._shown is not None and self._shown.remote_host:
+            raise NotPermitted(
+                f"{self._http.who} passes on what it gets for {self.model}: nothing is sent to it.",
+                "Name the model as the cloud does, or set the option leaves_machine = true.",
+            )
 
     def _usage(self, piece: _AnswerLine) -> Usage:
         # Ollama does not say how much of the prompt it still held.

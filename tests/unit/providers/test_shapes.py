@@ -8,7 +8,14 @@ from typing import Any
 
 import pytest
 
-from nearfield.errors import BadAnswer, ModelNotServed, Unauthorised, Unreachable, Unsupported
+from nearfield.errors import (
+    BadAnswer,
+    ModelNotServed,
+    NotPermitted,
+    Unauthorised,
+    Unreachable,
+    Unsupported,
+)
 from nearfield.types import (
     ChatRequest,
     Delta,
@@ -466,6 +473,14 @@ async def test_ollama_finds_out_that_a_model_is_elsewhere(server: Server, made: 
     provider = _made(made, "ollama", server, "alias", {})
     await provider.show()
     assert not provider.capabilities.local
+    with pytest.raises(NotPermitted, match="passes on"):
+        await anext(provider.chat(question()))
+    assert server.bodies("/api/chat") == []
+    marked = _made(made, "ollama", server, "alias", {"leaves_machine": True})
+    await marked.show()
+    piece = json_lines({"message": {"content": "Hi"}, "done": False})
+    server.answer("/api/chat", piece, content_type="application/x-ndjson")
+    assert (await anext(marked.chat(question()))).text == "Hi"
 
 
 async def test_ollama_loads_and_unloads_a_model_as_its_requests_do(
