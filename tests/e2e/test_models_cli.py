@@ -147,6 +147,65 @@ def test_a_newer_file_on_the_hub_is_told(shell: Shell, httpserver: HTTPServer) -
     assert "tiny: unknown." in unknown.stderr
 
 
+def test_the_hub_is_searched_and_a_found_file_fetched(shell: Shell, httpserver: HTTPServer) -> None:
+    asked = {"search": "tiny coder", "filter": "gguf", "sort": "downloads", "limit": "20"}
+    found = httpserver.expect_request("/api/models", query_string={**asked, "full": "true"})
+    free = {"id": "maker/tiny", "downloads": 4100, "tags": ["gguf", "license:mit"]}
+    found.respond_with_json([free, {"id": "other/closed", "gated": "manual"}])
+    files = [
+        {"path": "tiny.gguf", "size": len(CONTENT)},
+        {"path": "README.md", "size": 3},
+        {"path": "tiny-f16.gguf", "size": 1 << 50},
+        {"path": "tiny-q8_0-00001-of-00002.gguf", "size": 2 * len(CONTENT)},
+    ]
+    httpserver.expect_request("/api/models/maker/tiny/tree/main").respond_with_json(files)
+
+    searched = shell.run("search", "tiny", "coder")
+    assert searched.returncode == 0
+    assert "4,100" in searched.stdout and "needs an account" in searched.stdout
+    assert "`nearfield models search maker/tiny`" in searched.stdout
+    rows = shell.json("search", "tiny", "coder")
+    assert [(row["repo"], row["licence"], row["gated"]) for row in rows] == [
+        ("maker/tiny", "mit", False),
+        ("other/closed", "", True),
+    ]
+    listed_files = shell.run("search", "maker/tiny")
+    assert "`nearfield models add NAME maker/tiny/tiny.gguf`" in listed_files.stdout
+    assert "too large here" in listed_files.stdout and "one part of" in listed_files.stdout
+    kinds = [(row["quantisation"], row["part"]) for row in shell.json("search", "maker/tiny")]
+    assert kinds == [("", False), ("F16", False), ("Q8_0", True)]
+
+    part = shell.run("add", "mine", "maker/tiny/tiny-q8_0-00001-of-00002.gguf")
+    assert (part.returncode, "one part of a model" in part.stderr) == (2, True)
+    shell.json("add", "mine", "maker/tiny/tiny.gguf")
+    assert Path(shell.json("pull", "mine")[0]["path"]).read_bytes() == CONTENT
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "says"),
+    [
+        (["nothing"], 1, "no model of that name"),
+        (["maker/empty"], 1, "maker/empty has no GGUF file."),
+        (["maker/none"], 3, "/maker/none does not exist (404)."),
+        ([" "], 2, "up to 200 characters"),
+        (["x" * 201], 2, "up to 200 characters"),
+        (["broken"], 3, "answered in an unknown form"),
+    ],
+)
+def test_a_search_that_finds_nothing_says_so(
+    shell: Shell, httpserver: HTTPServer, words: list[str], code: int, says: str
+) -> None:
+    def answer(request: Request) -> Response:
+        return Response("[]" if request.args["search"] == "nothing" else "{", mimetype="text/json")
+
+    httpserver.expect_request("/api/models").respond_with_handler(answer)
+    httpserver.expect_request("/api/models/maker/empty/tree/main").respond_with_json([])
+    httpserver.expect_request("/api/models/maker/none/tree/main").respond_with_data("", status=404)
+    done = shell.run("search", *words)
+    assert (done.returncode, done.stdout) == (code, "")
+    assert says in done.stderr
+
+
 def test_what_does_not_fit_is_counted_and_shown_on_request(shell: Shell) -> None:
     own = shell.config / "catalog.toml"
     huge = hub_entry("huge").replace("memory_mb = 10", "memory_mb = 99_000_000")

@@ -106,6 +106,7 @@ COMMANDS_WITH_DATA: dict[str, tuple[str, ...]] = {
     "models use": ("models", "use", "complete", EVIL),
     "models load": ("models", "load", EVIL),
     "models unload": ("models", "unload", EVIL),
+    "models search": ("models", "search", EVIL),
     "models outdated": ("models", "outdated"),
     "models bench": ("models", "bench", EVIL, EVIL, "--repository", EVIL),
     "models tune": ("models", "tune", EVIL, "--repository", EVIL, "--name", EVIL),

@@ -76,6 +76,7 @@ ARGUMENTS: dict[str, Arguments] = {
     "models recommend": lambda file: ["models", "recommend"],
     "models load": lambda file: ["models", "load", "--server", "127.0.0.1:1"],
     "models unload": lambda file: ["models", "unload", "--server", file.lstrip("-")],
+    "models search": lambda file: ["models", "search", "--", file],
     "models outdated": lambda file: ["models", "outdated"],
     "models bench": lambda file: ["models", "bench", "far", "./" + file, "--repository", "."],
     "models tune": lambda file: ["models", "tune", "./" + file, "--repository", "."],

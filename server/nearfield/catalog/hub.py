@@ -43,6 +43,7 @@ READ_SECONDS = 30.0
 RETRY_SECONDS = (1.0, 2.0, 4.0)
 MAX_REDIRECTS = 5
 MAX_NAMES_CHARS = 600
+MAX_SEARCH_CHARS = 200
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _BLOB = re.compile(r"[0-9a-f]{40}")
@@ -360,7 +361,8 @@ def _check_status(response: httpx.Response, source: HubSource, endpoint: str) ->
     if code == "RevisionNotFound":
         raise DownloadFailed(f"{page} has no revision {source.revision} ({status}).")
     if status == HTTPStatus.NOT_FOUND:
-        raise DownloadFailed(f"{page} or its file {source.file} does not exist ({status}).")
+        what = f"{page} or its file {source.file}" if source.file else page
+        raise DownloadFailed(f"{what} does not exist ({status}).")
     raise DownloadFailed(f"{endpoint} answered {status}.", "Try again later.")
 
 

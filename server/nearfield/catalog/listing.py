@@ -1,18 +1,29 @@
-"""The catalogue as a list for the user: what each model is, and what it would be like here."""
+"""Lists for the user: the catalogue and what the hub has, and what each would be like here."""
 
 from __future__ import annotations
 
+import re
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from nearfield.catalog.choice import choose
 from nearfield.catalog.gguf import require_whole
 from nearfield.catalog.models import Catalog, ModelEntry
-from nearfield.catalog.recommend import Advice, Machine
+from nearfield.catalog.recommend import MIB, Advice, Machine
+from nearfield.catalog.registration import is_part
 from nearfield.config.schema import Models
 from nearfield.errors import CatalogError, ConfigError, HashMismatch
+
+if TYPE_CHECKING:
+    from nearfield.catalog.hub import FoundRepository, PublishedFile
+
+LOADED_SHARE = 1.2
+"""Memory of a loaded model, in sizes of its file: the default context takes the rest."""
+
+_QUANTISATION = re.compile(r"(?i)(i?q\d(?:_[a-z0-9]+)*|bf16|f16|f32)(?=\.gguf$|-\d{5}-of-)")
 
 
 def model_rows(catalog: Catalog, machine: Machine, models: Models) -> list[dict[str, Any]]:
@@ -51,6 +62,27 @@ def advice_row(item: Advice) -> dict[str, Any]:
         "hub_only": item.entry.hub_only,
         "otherwise": item.otherwise or None,
         "reason": item.reason,
+    }
+
+
+def repository_row(found: FoundRepository) -> dict[str, Any]:
+    """Return a repository that a search has found, as programs read it."""
+    row = asdict(found)
+    row["gated"] = row.pop("is_gated")
+    return row
+
+
+def file_row(published: PublishedFile, machine: Machine) -> dict[str, Any]:
+    """Return a file of the hub, as programs read it, and whether it fits this machine."""
+    found = _QUANTISATION.search(published.file)
+    memory = int(published.bytes * LOADED_SHARE)
+    return {
+        "file": published.file,
+        "bytes": published.bytes,
+        "quantisation": found[1].upper() if found else "",
+        "memory_mb": memory // MIB,
+        "fits": memory <= machine.budget,
+        "part": is_part(published.file),
     }
 
 

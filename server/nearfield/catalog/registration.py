@@ -26,6 +26,12 @@ _HUB_PAGE = re.compile(
     r"/(?P<repo>[\w.-]+/[\w.-]+)/(?:resolve|blob)/(?P<revision>[^/]+)/(?P<file>.+\.gguf)",
     re.IGNORECASE,
 )
+_PART = re.compile(r"-\d{5}-of-\d{5}\.gguf", re.IGNORECASE)
+
+
+def is_part(file: str) -> bool:
+    """Return whether a file on the hub is one of several that are a model together."""
+    return _PART.search(file) is not None
 
 
 def registration(
@@ -113,10 +119,19 @@ def _source(text: str) -> PathSource | HubSource:
     address = urlsplit(text)
     if address.scheme in ("http", "https"):
         if page := _HUB_PAGE.fullmatch(unquote(address.path)):
-            return HubSource(page["repo"], page["file"], page["revision"])
+            return _on_hub(HubSource(page["repo"], page["file"], page["revision"]))
     elif not path.is_absolute() and (found := _ON_HUB.fullmatch(text)):
-        return HubSource(found["repo"], found["file"])
+        return _on_hub(HubSource(found["repo"], found["file"]))
     raise ConfigError(
         f"{text} is neither a file on this machine nor a GGUF file on the hub.",
         "Give a path, or OWNER/REPO/FILE.gguf.",
     )
+
+
+def _on_hub(source: HubSource) -> HubSource:
+    if is_part(source.file):
+        raise ConfigError(
+            f"{source.file} is one part of a model, and only models in one file are fetched.",
+            "Take another file, or fetch all parts yourself and add the first by its path.",
+        )
+    return source

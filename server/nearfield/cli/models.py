@@ -26,6 +26,7 @@ from nearfield.catalog.registration import adapted, registration
 from nearfield.catalog.templates import FIM_AUTO
 from nearfield.cli import resident
 from nearfield.cli.bench import bench
+from nearfield.cli.model_search import search
 from nearfield.cli.opening import settings_of
 from nearfield.cli.output import ExitCode, ask_choice, emit, print_json, report, reported, say
 from nearfield.cli.progress import PullProgress, tell_step
@@ -278,6 +279,7 @@ def use(
         )
 
 
+app.command("search")(search)
 app.command("tune")(tune)
 app.command("load")(resident.load)
 app.command("unload")(resident.unload)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import re
 import time
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -13,12 +12,12 @@ import msgspec
 
 from nearfield.catalog import download, user
 from nearfield.catalog.choice import named
-from nearfield.catalog.hub import Hub
-from nearfield.catalog.listing import advice_row, model_rows
+from nearfield.catalog.hub import MAX_SEARCH_CHARS, Hub
+from nearfield.catalog.listing import advice_row, file_row, model_rows, repository_row
 from nearfield.catalog.models import Catalog
 from nearfield.catalog.outdated import freshness
 from nearfield.catalog.partial_file import PullStep
-from nearfield.catalog.recommend import MIB, Machine, recommend, this_machine
+from nearfield.catalog.recommend import recommend, this_machine
 from nearfield.catalog.registration import adapted, registration
 from nearfield.config.load import load
 from nearfield.errors import CatalogError, NearfieldError
@@ -36,11 +35,6 @@ from nearfield.panel.view import NoBody, Query, Read, ViewAction
 
 DAYS = 30
 """Days of suggestions that a model's quality is told from."""
-LOADED_SHARE = 1.2
-"""Memory of a loaded model, in sizes of its file: the default context takes the rest."""
-MAX_SEARCH_CHARS = 200
-
-_QUANTISATION = re.compile(r"(?i)(i?q\d(?:_[a-z0-9]+)*|bf16|f16|f32)(?=\.gguf$|-\d{5}-of-)")
 
 
 class ModelBody(msgspec.Struct, frozen=True):
@@ -132,9 +126,7 @@ class ModelsView:
 
         def search() -> list[dict[str, Any]]:
             with Hub(_environ()) as hub:
-                found = hub.search(body.text.strip())
-            rows = [asdict(one) for one in found]
-            return [{**row, "gated": row.pop("is_gated")} for row in rows]
+                return [repository_row(one) for one in hub.search(body.text.strip())]
 
         return {"repositories": await asyncio.to_thread(search)}
 
@@ -142,7 +134,7 @@ class ModelsView:
         def files() -> list[dict[str, Any]]:
             machine = this_machine(Catalog.load())
             with Hub(_environ()) as hub:
-                return [_file_row(one.file, one.bytes, machine) for one in hub.files(body.repo)]
+                return [file_row(one, machine) for one in hub.files(body.repo)]
 
         return {"repo": body.repo, "files": await asyncio.to_thread(files)}
 
@@ -301,18 +293,6 @@ def _fared() -> dict[str, dict[str, int]]:
             "saved": one.saved,
         }
         for one in parts(sums, "model")
-    }
-
-
-def _file_row(file: str, size: int, machine: Machine) -> dict[str, Any]:
-    found = _QUANTISATION.search(file)
-    memory = int(size * LOADED_SHARE)
-    return {
-        "file": file,
-        "bytes": size,
-        "quantisation": found[1].upper() if found else "",
-        "memory_mb": memory // MIB,
-        "fits": memory <= machine.budget,
     }
 
 
