@@ -104,6 +104,8 @@ def test_a_kept_chat_is_listed_resumed_exported_and_deleted(wire: StartWire, wor
     assert last == {
         "question": "who am I?", "answer": "You are Ann.", "model": "scripted", "calls": [],
     }  # fmt: skip
+    more = w.ask("nearfield/chat", {"message": "who?", "session": session})
+    assert (more["text"], more["notes"]) == ("You are Ann.", [])
     text = w.ask("nearfield/chat/export", {"session": session})["text"]
     assert text.startswith("# I am Ann\n") and "You are Ann." in text
     assert w.ask("nearfield/chat/delete", {"session": session}) == {"deleted": True}
@@ -111,6 +113,9 @@ def test_a_kept_chat_is_listed_resumed_exported_and_deleted(wire: StartWire, wor
     number = w.request("nearfield/chat/history", {"session": session})
     assert "no kept chat" in w.answer(number)["error"]["message"]
     assert w.ask("nearfield/chat/list", {}) == {"chats": []}
+    forgotten = w.ask("nearfield/chat", {"message": "who am I?", "session": session})
+    assert [note for note in forgotten["notes"] if "begins anew" in note]
+    assert w.ask("nearfield/chat", {"message": "who?", "session": session})["notes"] == []
 
 
 @pytest.mark.parametrize("open_first", [True, False])

@@ -615,7 +615,12 @@ def test_a_chat_over_http_is_kept_like_any_other(place: Place) -> None:
             assert time.monotonic() < end
             time.sleep(0.1)
         session = said.json()["session"]
-        client.post("/nearfield/chats/say", json={"message": "again", "session": session})
+        more = {"message": "again", "session": session}
+        assert client.post("/nearfield/chats/say", json=more).json()["notes"] == []
+        other = {"message": "hello", "session": "unknown"}
+        [note] = client.post("/nearfield/chats/say", json=other).json()["notes"]
+        assert "begins anew" in note
+        client.post("/nearfield/chats/delete", json={"session": "unknown"})
         [head] = client.get("/nearfield/chats").json()["chats"]
         assert (head["id"], head["title"], head["count"]) == (session, "hi", 2)
         told = client.post("/nearfield/chats/history", json={"session": session}).json()

@@ -71,6 +71,7 @@ class ChatsApi:
             max_tokens=max(1, min(said.max_tokens, MAX_ANSWER_TOKENS)),
             wishes=ChatWishes(said.instructions, said.temperature, said.context_tokens),
             code_only=said.code_only,
+            goes_on=bool(said.session),
         )
         async with self._asking.place(exchange, "chats"):
             reply = await self._chats(exchange).say(ask, _Nowhere())

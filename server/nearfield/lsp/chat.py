@@ -108,6 +108,7 @@ def register(server: LanguageServer, session: Session) -> None:
             max_tokens=_limit(params.max_tokens),
             wishes=ChatWishes(params.instructions, params.temperature, params.context_tokens),
             code_only=params.code_only,
+            goes_on=bool(params.session),
         )
         CLIENT_TOKEN.set(params.work_done_token)
         async with shown_work(session.protocol, "Nearfield: answering"):

@@ -63,6 +63,7 @@ log = logging.getLogger(__name__)
 
 SESSIONS = 32
 """Conversations kept; the least recently used one is dropped first."""
+FORGOTTEN = "What was said in this chat before is not known here any more: it begins anew."
 """Method of every answer in the trace; its situation is how it ended."""
 
 
@@ -107,8 +108,11 @@ class ChatService:
         if not ask.message.strip():
             raise ToolRefused("The message is empty.")
         wishes = ask.wishes.check()
+        is_open = ask.session in self._sessions
         session = await self._session(ask)
         reply = Reply(session.id)
+        if ask.goes_on and not is_open and not session.turns:
+            reply.notes.append(FORGOTTEN)
         async with session.lock:
             session.wishes = wishes.over(session.wishes)
             try:
@@ -166,8 +170,8 @@ class ChatService:
         user = self._brains.configs.user
         most = session.wishes.context_tokens
         size = room(router, user, role, ask.workspace, ask.max_tokens, tools, most)
-        parts, reply.notes = await expanded(ask, tool_context, size, reads="readFile" in functions)
-        reply.notes += notes
+        parts, said = await expanded(ask, tool_context, size, reads="readFile" in functions)
+        reply.notes += said + notes
         parts += await self._rules(ask, session, config, size, reply)
         looked_up = await self._look_up(ask, tool_context, functions)
         parts += looked_up.parts if looked_up is not None else ()

@@ -258,7 +258,8 @@ class ChatWishes:
 class Ask:
     """A message of the user. `selection` is None when nothing is selected; `functions` None: all
     that the settings allow. `accepted` are providers outside this machine that may answer once.
-    `wishes` hold from this message on. With `code_only` the answer should be code alone.
+    `wishes` hold from this message on. With `code_only` the answer should be code alone. With
+    `goes_on` the session is one that an earlier answer has named.
     """
 
     message: str
@@ -272,6 +273,7 @@ class Ask:
     accepted: tuple[str, ...] = ()
     wishes: ChatWishes = ChatWishes()
     code_only: bool = False
+    goes_on: bool = False
 
 
 @dataclass(slots=True)
