@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from nearfield.features.service import Service
 from nearfield.features.team.settings import Use
 from nearfield.http.access import Admission
 from nearfield.http.app import PathHandler
 from nearfield.http.asking import Asking
 from nearfield.http.chats import ChatsApi
-from nearfield.http.exchange import HttpExchange
+from nearfield.http.exchange import Answer, HttpExchange
 from nearfield.http.llama_cpp import LlamaCppApi
 from nearfield.http.loading import LoadingApi
 from nearfield.http.messages import AnthropicApi
@@ -71,4 +73,17 @@ def model_paths(
             )
             for path, handler in OllamaApi(asking).paths().items()
         }
-    return handlers
+    return {
+        path: handler if handler.page else replace(handler, answer=_begun(service, handler.answer))
+        for path, handler in handlers.items()
+    }
+
+
+def _begun(service: Service, answer: Answer) -> Answer:
+    """Return `answer` as one that waits for the providers in the first second."""
+
+    async def later(exchange: HttpExchange, body: bytes) -> None:
+        await service.begun()
+        await answer(exchange, body)
+
+    return later

@@ -83,8 +83,6 @@ async def team(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncGenerato
     access = TeamAccess(msgspec.convert(TEAM, TeamSettings))
     await access.begin()
     await service.start()
-    while service.router is None:
-        await asyncio.sleep(0.01)
     app = App(model_paths(service, access, ollama=True, is_open=False), access)
     transport = httpx.ASGITransport(app=app)
     async with httpx.AsyncClient(transport=transport, base_url="https://team.test:8443") as client:
