@@ -114,7 +114,7 @@ def test_a_kept_chat_is_listed_resumed_exported_and_deleted(wire: StartWire, wor
     assert "no kept chat" in w.answer(number)["error"]["message"]
     assert w.ask("nearfield/chat/list", {}) == {"chats": []}
     forgotten = w.ask("nearfield/chat", {"message": "who am I?", "session": session})
-    assert [note for note in forgotten["notes"] if "begins anew" in note]
+    assert [note for note in forgotten["notes"] if "begins again" in note]
     assert w.ask("nearfield/chat", {"message": "who?", "session": session})["notes"] == []
 
 

@@ -615,7 +615,7 @@ def test_a_chat_over_http_is_kept_like_any_other(place: Place) -> None:
         assert client.post("/nearfield/chats/say", json=more).json()["notes"] == []
         other = {"message": "hello", "session": "unknown"}
         [note] = client.post("/nearfield/chats/say", json=other).json()["notes"]
-        assert "begins anew" in note
+        assert "begins again" in note
         client.post("/nearfield/chats/delete", json={"session": "unknown"})
         [head] = client.get("/nearfield/chats").json()["chats"]
         assert (head["id"], head["title"], head["count"]) == (session, "hi", 2)

@@ -217,6 +217,11 @@ def test_what_does_not_fit_is_counted_and_shown_on_request(shell: Shell) -> None
     assert "models list --all" in short.stderr
     row = next(line for line in whole.stdout.splitlines() if line.startswith("huge"))
     assert "too large here" in row
+    name = "qwen2.5-coder-0.5b-instruct"
+    rate = listed(shell, name)["here"]["tokens_per_second"]
+    row = next(line for line in whole.stdout.splitlines() if line.startswith(f"{name} "))
+    assert "tokens/s" in whole.stdout.splitlines()[0]
+    assert rate is None or f" ~{rate:.0f} " in row, "None where a GPU was found"
 
 
 def test_a_pull_tells_its_steps_to_other_programs(shell: Shell) -> None:

@@ -43,6 +43,7 @@ MODELS: Mapping[str, Kind] = {
     "fills in": "name",
     "size": "number",
     "memory": "number",
+    "tokens/s": "number",
     "licence": "words",
     "": "words",
 }
@@ -351,6 +352,7 @@ def _cells(row: dict[str, Any]) -> tuple[str, ...]:
         {"": "no", FIM_AUTO: "perhaps"}.get(row["fim"], "yes"),
         megabytes(row["bytes"]) if row["bytes"] else _about(row["about_bytes"]),
         f"~{megabytes(row['memory_mb'] << 20)}" if row["memory_mb"] else "",
+        _rate(row["here"]["tokens_per_second"]),
         row["licence"],
         "damaged" if row["problem"] else state,
     )
@@ -358,6 +360,10 @@ def _cells(row: dict[str, Any]) -> tuple[str, ...]:
 
 def _about(count: int | None) -> str:
     return f"~{megabytes(count)}" if count else ""
+
+
+def _rate(rate: float | None) -> str:
+    return "" if rate is None else f"~{rate:.0f}" if rate >= 1 else "<1"
 
 
 def _print_table(rows: list[dict[str, Any]]) -> None:

@@ -82,6 +82,7 @@ class ChatsApi:
                 "provider": reply.provider,
                 "model": reply.model,
                 "finish": reply.finish.value,
+                "wrong": reply.wrong,
                 "notes": reply.notes,
             }
         )

@@ -47,7 +47,8 @@ class Work:
         """Describe it for the user."""
         passed = f"{self.seconds:.0f} s"
         if self.phase in (Phase.THINKING, Phase.WRITING):
-            return f"{self.model}: {self.phase}, {self.tokens} tokens, {passed}"
+            many = "" if self.tokens == 1 else "s"
+            return f"{self.model}: {self.phase}, {self.tokens} token{many}, {passed}"
         share = "" if self.share is None else f" {self.share:.0%},"
         return f"{self.model}: {self.phase}{share or ','} {passed}"
 

@@ -26,6 +26,7 @@ from nearfield.types import ChatRequest, InfillRequest
 ANSWERS: list[dict[str, Any]] = [
     {"match": r"slow", "text": "a b c", "hang": True},
     {"match": r"hello", "text": "Good day to you"},
+    {"match": r"harm", "text": "I'm sorry, I can't help with that."},
     {"match": r"total = $", "text": "1"},
 ]
 TEAM: dict[str, Any] = {
@@ -329,7 +330,10 @@ def test_no_prompt_is_kept_on_the_disk() -> None:
 
 
 async def test_a_chat_is_its_persons_alone(team: Team) -> None:
+    refused = await team.ask("bob", "/nearfield/chats/say", {"message": "harm"})
+    assert refused.json()["wrong"] == "refused"
     said = await team.ask("ada", "/nearfield/chats/say", {"message": "hello, my name is Zebra"})
+    assert said.json()["wrong"] == ""
     session = said.json()["session"]
     listed = (await team.ask("ada", "/nearfield/chats")).json()["chats"]
     assert [one["id"] for one in listed] == [session]

@@ -71,6 +71,7 @@ async def test_nothing_is_told_where_nobody_shows_it() -> None:
         (Work("m", Phase.LOADING, 0.4, seconds=2), "m: loading 40%, 2 s"),
         (Work("m", Phase.READING, seconds=12), "m: reading, 12 s"),
         (Work("m", Phase.WRITING, tokens=120, seconds=8), "m: writing, 120 tokens, 8 s"),
+        (Work("m", Phase.WRITING, tokens=1), "m: writing, 1 token, 0 s"),
     ],
 )
 async def test_the_words(work: Work, words: str) -> None:
