@@ -329,11 +329,14 @@ def test_no_prompt_is_kept_on_the_disk() -> None:
     assert (kept.engine.keep_prompts_mb, kept.cache.enabled, kept.completion.record) == (0, 0, 0)
 
 
+@pytest.mark.parametrize(("message", "wrong"), [("hello", ""), ("do harm", "refused")])
+async def test_what_speaks_against_an_answer_is_told(team: Team, message: str, wrong: str) -> None:
+    said = await team.ask("ada", "/nearfield/chats/say", {"message": message})
+    assert said.json()["wrong"] == wrong
+
+
 async def test_a_chat_is_its_persons_alone(team: Team) -> None:
-    refused = await team.ask("bob", "/nearfield/chats/say", {"message": "harm"})
-    assert refused.json()["wrong"] == "refused"
     said = await team.ask("ada", "/nearfield/chats/say", {"message": "hello, my name is Zebra"})
-    assert said.json()["wrong"] == ""
     session = said.json()["session"]
     listed = (await team.ask("ada", "/nearfield/chats")).json()["chats"]
     assert [one["id"] for one in listed] == [session]
