@@ -120,6 +120,7 @@ class ChatService:
             finally:
                 # Also when the answer was cancelled meanwhile.
                 await asyncio.shield(asyncio.ensure_future(self._end(session, ask, reply)))
+        reply.notes = list(dict.fromkeys(reply.notes))
         return reply
 
     async def note(self, ask: Ask, parts: Sequence[TurnPart], reply: Reply) -> None:
