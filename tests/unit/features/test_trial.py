@@ -16,7 +16,7 @@ from tests.unit.catalog import gguf_files
 from nearfield.catalog.models import Catalog
 from nearfield.config.load import load
 from nearfield.config.paths import user_config_file
-from nearfield.config.schema import Completion, Config, Engine, Models
+from nearfield.config.schema import Completion, Config, Engine, Models, Routing
 from nearfield.errors import ConfigError
 from nearfield.features.metrics.store import RecordStore
 from nearfield.features.service import Service
@@ -330,6 +330,9 @@ def test_why_no_trial_begins(tmp_path: Path) -> None:
 
     silent = msgspec.structs.replace(config, completion=Completion(record=False))
     small = msgspec.structs.replace(config, engine=Engine(memory_limit_mb=300))
+    for first in (["ollama", "embedded"], ["embedded/other"]):
+        elsewhere = msgspec.structs.replace(config, routing=Routing(roles={"complete": first}))
+        refused(f"served by {first[0]}, ", elsewhere, "complete", str(two), "")
     refused("of the role complete", config, "chat", str(two), "")
     refused("Nothing is recorded", silent, "complete", str(two), "")
     refused("against itself", config, "complete", str(one), "")

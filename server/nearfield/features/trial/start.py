@@ -8,7 +8,7 @@ from nearfield.catalog.choice import ModelChoice, choose, named
 from nearfield.catalog.models import Catalog
 from nearfield.catalog.partial_file import megabytes
 from nearfield.catalog.recommend import this_machine
-from nearfield.config.schema import Config
+from nearfield.config.schema import EMBEDDED, Config
 from nearfield.engine.memory import ceiling, expected
 from nearfield.errors import ConfigError
 from nearfield.features.trial.trial import DAYS, Trial, keep_trial, kept_trial, new_trial
@@ -31,6 +31,12 @@ def start_trial(
         raise ConfigError("A trial runs already.", "`nearfield trial end` ends it.")
     if not config.completion.record:
         raise ConfigError("Nothing is recorded.", "Set completion.record to true first.")
+    first = next(iter(config.routing.roles.get(ROLE, ())), EMBEDDED)
+    if first != EMBEDDED:
+        raise ConfigError(
+            f"Completions are served by {first}, and a trial is of the model of models.complete.",
+            "Run `nearfield models use complete MODEL` with a model of this machine first.",
+        )
     current = choose(ROLE, config.models, catalog)
     challenger = _challenger(model, against, current, catalog)
     _check_room(current, challenger, config, catalog)
