@@ -16,6 +16,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from functools import cache
+from itertools import accumulate
 from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
 
 import msgspec
@@ -27,6 +28,7 @@ that reads them recurses."""
 _NUMBER = re.compile(r"\s*[+-]?\d{1,20}(\.\d{0,20})?\s*")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _SCALARS = (str, bool, int, float)
+_NO_BRACKETS = bytes(one for one in range(256) if one not in b"[{]}")
 
 
 class NotJson(ValueError):
@@ -81,6 +83,24 @@ def loads(text: bytes, *, constants: bool = False) -> Any:
         return _cleaned(json.loads(text, parse_constant=float if constants else _no_constant))
     except (ValueError, RecursionError) as error:
         raise NotJson("not JSON") from error
+
+
+def shallow(text: str | bytes) -> Any:
+    """Return the JSON value in what a model or its server wrote. Raises `NotJson`, also for more
+    levels than `MAX_DEPTH`: what reads or writes such a value calls itself for each."""
+    content = text.encode("utf-8", "surrogatepass") if isinstance(text, str) else text
+    if is_deep(content):
+        raise NotJson("JSON that is nested too deep")
+    return loads(content)
+
+
+def is_deep(text: bytes) -> bool:
+    """Return whether JSON nests deeper than `MAX_DEPTH`. Takes time in proportion to its length."""
+    if text.count(b"[") + text.count(b"{") <= MAX_DEPTH:
+        return False
+    outside = b"".join(text.replace(b"\\\\", b"").replace(b'\\"', b"").split(b'"')[::2])
+    marks = outside.translate(None, _NO_BRACKETS)
+    return max(accumulate(1 if one in b"[{" else -1 for one in marks), default=0) > MAX_DEPTH
 
 
 def clean(text: str) -> str:

@@ -10,7 +10,16 @@ import msgspec
 import pytest
 from msgspec import Meta
 
-from nearfield.coerce import MAX_DEPTH, STRUCTS, CoercionError, NotJson, convert, loads
+from nearfield.coerce import (
+    MAX_DEPTH,
+    STRUCTS,
+    CoercionError,
+    NotJson,
+    convert,
+    is_deep,
+    loads,
+    shallow,
+)
 
 
 class Point(msgspec.Struct):
@@ -133,3 +142,26 @@ def test_moderate_depth_is_accepted() -> None:
 def test_values_outside_json_are_refused(text: bytes) -> None:
     with pytest.raises(NotJson):
         loads(text)
+
+
+DEPTHS = {
+    "flat": ("[" + "[1]," * 500 + "[]]", False),
+    "as deep as may be": ("[" * MAX_DEPTH + "]" * MAX_DEPTH, False),
+    "one deeper": ("[" * (MAX_DEPTH + 1) + "]" * (MAX_DEPTH + 1), True),
+    "in a string": ('"' + "[" * 5_000 + '"', False),
+    "behind a quote": ('"\\"' + "[" * 5_000 + '"', False),
+    "behind a backslash": ('["\\\\",' + "[" * 5_000, True),
+    "objects": ('{"a":' * 5_000, True),
+}
+
+
+@pytest.mark.parametrize("case", DEPTHS)
+def test_depth_is_that_of_brackets_outside_strings(case: str) -> None:
+    text, deep = DEPTHS[case]
+    assert is_deep(text.encode()) is deep
+
+
+def test_what_is_nested_too_deep_is_not_read() -> None:
+    with pytest.raises(NotJson):
+        shallow("[" * 65 + "]" * 65)
+    assert shallow('{"a": ["[[", 1]}') == {"a": ["[[", 1]}

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import secrets
 import time
 from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from nearfield.coerce import NotJson, shallow
 from nearfield.errors import BadAnswer
 from nearfield.routing.router import Restart, Route
 from nearfield.types import Delta, Finish, ToolCall, Usage
@@ -218,8 +218,8 @@ def _last(form: Form, said: AnswerText) -> Sequence[dict[str, Any]]:
 def arguments_of(call: ToolCall) -> dict[str, Any]:
     """Return a call's arguments; none where a model wrote what is no object."""
     try:
-        value = json.loads(call.arguments or "{}")
-    except ValueError:
+        value = shallow(call.arguments or "{}")
+    except NotJson:
         return {}
     return value if isinstance(value, dict) else {}
 

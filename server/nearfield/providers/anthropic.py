@@ -13,18 +13,18 @@ text.
 
 from __future__ import annotations
 
-import json
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import Any
 
 import msgspec
 
+from nearfield.coerce import NotJson, shallow
 from nearfield.errors import BadAnswer
 from nearfield.providers import address
 from nearfield.providers.cut import Cut, finished
 from nearfield.providers.http import Http
-from nearfield.providers.http_provider import HttpProvider
+from nearfield.providers.http_provider import BegunCall, HttpProvider, pickable
 from nearfield.providers.options import ProviderArgs, ServerOptions
 from nearfield.types import (
     Capabilities,
@@ -145,7 +145,7 @@ class Anthropic(HttpProvider):
         found: _AnthropicModels = self._http.convert(
             await self._http.ask("GET", "/v1/models?limit=1000"), _AnthropicModels
         )
-        return [ServedModel(model.id) for model in found.data]
+        return pickable(ServedModel(model.id) for model in found.data)
 
     async def chat(self, request: ChatRequest) -> AsyncGenerator[Delta]:
         """See `Provider`."""
@@ -158,7 +158,7 @@ class Anthropic(HttpProvider):
     async def _pieces(self, request: ChatRequest) -> AsyncGenerator[Delta]:
         http, by_schema = self._http, request.schema is not None
         body = _body(request, self.model, temperature=self._options.temperature)
-        calls: dict[int, ToolCall] = {}
+        calls: dict[int, BegunCall] = {}
         finish: Finish | None = None
         read, written = _AnthropicUsage(), _AnthropicUsage()
         events = http.stream("/v1/messages", body, deadline=request.deadline)
@@ -171,7 +171,7 @@ class Anthropic(HttpProvider):
                 if event.message is not None:
                     read = event.message.usage
                 elif block is not None and block.type == "tool_use":
-                    calls[event.index] = ToolCall(block.id, block.name, "")
+                    calls[event.index] = BegunCall(block.id, block.name)
                 elif event.type == "message_delta" and piece is not None:
                     written = event.usage or written
                     if piece.stop_reason == "refusal":
@@ -182,12 +182,11 @@ class Anthropic(HttpProvider):
                 elif piece is not None and (call := calls.get(event.index)):
                     if call.name == ANSWER_TOOL and by_schema:
                         yield Delta(piece.partial_json)
-                    arguments = call.arguments + piece.partial_json
-                    calls[event.index] = ToolCall(call.id, call.name, arguments)
+                    call.arguments.append(piece.partial_json)
         if finish is None:
             raise http.broke_off()
         made = tuple(
-            ToolCall(call.id, call.name, call.arguments or "{}")
+            ToolCall(call.id, call.name, "".join(call.arguments) or "{}")
             for _, call in sorted(calls.items())
             if not (by_schema and call.name == ANSWER_TOOL)
         )
@@ -272,8 +271,8 @@ def _blocks(message: Message) -> list[dict[str, Any]]:
         blocks.append({"type": "text", "text": message.content})
     for call in message.tool_calls:
         try:
-            arguments: Any = json.loads(call.arguments)
-        except json.JSONDecodeError:
+            arguments = shallow(call.arguments)
+        except NotJson:
             arguments = {}
         use: dict[str, Any] = {"type": "tool_use", "id": call.id, "name": call.name}
         blocks.append({**use, "input": arguments if isinstance(arguments, dict) else {}})

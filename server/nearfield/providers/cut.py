@@ -94,7 +94,7 @@ async def finished(
     begun = time.monotonic()
     first: float | None = None
     pieces = 0
-    logprobs: tuple[float, ...] = ()
+    logprobs: list[float] = []
 
     def last(usage: Usage | None = None) -> Usage:
         now = time.monotonic()
@@ -111,31 +111,31 @@ async def finished(
                 if first is None and delta.text:
                     first = time.monotonic()
                 pieces += bool(delta.text)
-                logprobs += delta.logprobs
+                logprobs.extend(delta.logprobs)
                 text = cut.feed(delta.text)
                 if cut.done and delta.finish is None:
-                    yield Delta(text, logprobs, finish=Finish.STOP, usage=last())
+                    yield Delta(text, tuple(logprobs), finish=Finish.STOP, usage=last())
                     return
                 if delta.finish is not None:
                     finish = Finish.STOP if cut.done else delta.finish
                     yield replace(
                         delta,
                         text=text + cut.end(),
-                        logprobs=logprobs,
+                        logprobs=tuple(logprobs),
                         finish=finish,
                         usage=last(delta.usage),
                     )
                     return
                 if text:
-                    yield replace(delta, text=text, logprobs=logprobs)
-                    logprobs = ()
+                    yield replace(delta, text=text, logprobs=tuple(logprobs))
+                    logprobs.clear()
                 elif delta.thinking:
                     yield Delta(thinking=delta.thinking)
         except DeadlineExceeded:
             if first is None or deadline is None or time.monotonic() < deadline:
                 raise
             finish = Finish.DEADLINE
-            yield Delta(cut.end(), logprobs, finish=finish, usage=last())
+            yield Delta(cut.end(), tuple(logprobs), finish=finish, usage=last())
 
 
 async def answer(

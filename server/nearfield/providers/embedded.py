@@ -19,6 +19,7 @@ import msgspec
 
 from nearfield.catalog.models import is_small
 from nearfield.catalog.templates import ChatTemplate, fim_names, fim_template
+from nearfield.coerce import NotJson, shallow
 from nearfield.engine.client import EngineClient, EngineState
 from nearfield.engine.frames import (
     Done,
@@ -718,8 +719,8 @@ def _message(message: Message) -> dict[str, Any]:
 
 def _arguments(text: str) -> object:
     try:
-        return json.loads(text)
-    except json.JSONDecodeError:
+        return shallow(text)
+    except NotJson:
         return text
 
 

@@ -58,6 +58,8 @@ _NO_MEMORY = re.compile(r"requires more (system|gpu) memory|out of memory")
 _BEHIND = re.compile(r"\bconnection error")
 """A gateway (LiteLLM, with status 500) that does not reach the server behind it."""
 _OWN_FAULTS = (500, 502, 503, 504)
+MAX_WAIT_SECONDS = 86_400.0
+"""A server that wants to be left alone for longer is asked again after a day."""
 MAX_MESSAGE_CHARS = 4000
 """Characters of a server's message that are read; the significant words come first."""
 
@@ -131,6 +133,11 @@ def _classify(who: Who, status: int, said: str, wait: float | None) -> ProviderE
 def retry_after(headers: Mapping[str, str]) -> float | None:
     """Return the seconds to wait, from `retry-after-ms` or `retry-after` (a number, or an HTTP
     date: RFC 9110, section 10.2.3); None where there is none or it makes no sense."""
+    wait = _said_wait(headers)
+    return None if wait is None else min(wait, MAX_WAIT_SECONDS)
+
+
+def _said_wait(headers: Mapping[str, str]) -> float | None:
     millis = _number(headers.get("retry-after-ms"))
     if millis is not None:
         return millis / 1000

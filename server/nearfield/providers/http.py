@@ -14,18 +14,20 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import random
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import aclosing, suppress
 from functools import partial
-from typing import Any, cast
+from typing import Any
 
 import httpx
 import msgspec
 import stamina
 import stamina.instrumentation
 
+from nearfield.coerce import NotJson, is_deep, shallow
 from nearfield.errors import (
     BadAnswer,
     ConfigError,
@@ -43,6 +45,7 @@ from nearfield.providers.clock import Clock, within
 from nearfield.providers.failures import Who
 from nearfield.providers.lines import JsonLines, LineTooLongError, ServerSentEvents
 from nearfield.providers.options import Key, ServerOptions, authorization
+from nearfield.providers.reading import MAX_STREAM_BYTES, UnreadableAnswer, chunks, whole
 from nearfield.providers.refused import Refusals
 from nearfield.types import ServedModel
 
@@ -130,12 +133,13 @@ class Http:
         async def read() -> Any:
             response = await self._send(method, path, body)
             try:
-                content = await response.aread()
+                return self._decoded(await whole(response))
             except httpx.TransportError:
                 raise self.broke_off() from None
+            except UnreadableAnswer as error:
+                raise self.bad(str(error)) from None
             finally:
                 await response.aclose()
-            return self._decoded(content)
 
         return await within(limit, read(), self.who)
 
@@ -156,9 +160,10 @@ class Http:
             check = self._check_type(response, events.content_types)
             await within(clock.until_first(), check, self.who)
             parser = events()
-            async with aclosing(_chunks(response)) as chunks:
+            most = MAX_STREAM_BYTES if math.isfinite(clock.total) else None
+            async with aclosing(chunks(response, most)) as pieces:
                 limit = clock.until_first()
-                while (chunk := await within(limit, _next(chunks), self.who)) is not None:
+                while (chunk := await within(limit, anext(pieces, None), self.who)) is not None:
                     for data in parser.feed(chunk):
                         yield data
                     limit = clock.until_next()
@@ -168,6 +173,8 @@ class Http:
                 yield data
         except httpx.TransportError:
             raise self.broke_off() from None
+        except UnreadableAnswer as error:
+            raise self.bad(str(error)) from None
         except (LineTooLongError, UnicodeDecodeError):
             raise self.bad("something that is no event stream") from None
         finally:
@@ -176,6 +183,8 @@ class Http:
     def decode(self, data: str, kind: type[Any]) -> Any:
         """Return the JSON text of an event as `kind` (a msgspec type). Raises `BadAnswer`; an error
         object raises what it means."""
+        if is_deep(data.encode()):
+            raise self.bad("JSON of another shape")
         try:
             return msgspec.json.decode(data, type=kind)
         except msgspec.DecodeError:
@@ -316,15 +325,16 @@ class Http:
         """Return the error that a failing answer means, and the answer."""
         body = b""
         try:
-            async with aclosing(_chunks(response)) as chunks:
-                async for chunk in chunks:
-                    body += chunk
+            async with aclosing(chunks(response, None)) as pieces:
+                async for piece in pieces:
+                    body += piece[:MAX_ERROR_BYTES]
                     if len(body) > MAX_ERROR_BYTES:
                         break
-        except httpx.TransportError:
+        except (httpx.TransportError, UnreadableAnswer):
             pass  # The status says enough.
         finally:
             await response.aclose()
+        body = b"" if is_deep(body) else body
         error = failures.of_response(self.who, response.status_code, response.headers, body)
         if isinstance(error, Unauthorised):
             self._key.forget()
@@ -344,14 +354,14 @@ class Http:
         kind = response.headers.get("content-type", "").partition(";")[0].strip().lower()
         if kind not in allowed:
             if kind == "application/json":  # an error that came with a success status
-                raise self._other((await response.aread()).decode("utf-8", "replace"))
+                raise self._other((await whole(response)).decode("utf-8", "replace"))
             raise self.bad(f"the content type {kind[:60]!r}")
 
     def _other(self, data: str) -> ProviderError:
         """Return the error for data that is not what was expected: an error object, or anything."""
         try:
-            error: Any = msgspec.json.decode(data)
-        except msgspec.DecodeError:
+            error = shallow(data)
+        except NotJson:
             return self.bad("something that is not JSON")
         if isinstance(error, dict) and error.get("error"):
             return self.failed(error["error"])
@@ -359,8 +369,8 @@ class Http:
 
     def _decoded(self, content: bytes) -> Any:
         try:
-            return msgspec.json.decode(content)
-        except msgspec.DecodeError:
+            return shallow(content)
+        except NotJson:
             raise self.bad("something that is not JSON") from None
 
 
@@ -395,16 +405,7 @@ class _Loopback(httpx.AsyncBaseTransport):
 def _is_whole(data: str) -> bool:
     """Return whether an event at a stream's end is one, and not the first half of one."""
     try:
-        msgspec.json.decode(data)
-    except msgspec.DecodeError:
+        shallow(data)
+    except NotJson:
         return data == DONE
     return True
-
-
-def _chunks(response: httpx.Response) -> AsyncGenerator[bytes]:
-    # httpx calls it an iterator; it is a generator, and must be closed.
-    return cast(AsyncGenerator[bytes], response.aiter_bytes())
-
-
-async def _next(chunks: AsyncGenerator[bytes]) -> bytes | None:
-    return await anext(chunks, None)

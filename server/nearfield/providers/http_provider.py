@@ -4,13 +4,49 @@ from __future__ import annotations
 
 import re
 from abc import ABC, abstractmethod
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Iterable
+from dataclasses import dataclass, field, replace
 
 from nearfield.errors import ProviderError, Unsupported
 from nearfield.providers import estimate
 from nearfield.providers.http import MAX_KNOWN, Http
 from nearfield.providers.speed import Speed
-from nearfield.types import Delta, EditRequest, Health, HealthState, InfillRequest, ServedModel
+from nearfield.terminal import one_line
+from nearfield.types import (
+    Delta,
+    EditRequest,
+    Health,
+    HealthState,
+    InfillRequest,
+    ServedModel,
+    ToolCall,
+)
+
+MAX_NAME_CHARS = 256
+"""A longer name of a model is none that a user could pick."""
+
+
+def pickable(models: Iterable[ServedModel]) -> list[ServedModel]:
+    """Return the models that can be shown in a list and named in the settings: their names are one
+    line of visible text. A context that makes no sense is not known."""
+    return [
+        model if (model.context_tokens or 1) > 0 else replace(model, context_tokens=None)
+        for model in models
+        if 0 < len(model.name) <= MAX_NAME_CHARS and one_line(model.name) == model.name
+    ]
+
+
+@dataclass(slots=True)
+class BegunCall:
+    """A call of a function that comes in pieces."""
+
+    id: str
+    name: str = ""
+    arguments: list[str] = field(default_factory=list[str])
+
+    def whole(self) -> ToolCall:
+        """Return it as far as it has come."""
+        return ToolCall(self.id, self.name, "".join(self.arguments))
 
 
 class HttpProvider(ABC):

@@ -26,6 +26,7 @@ from typing import Any
 import msgspec
 from msgspec import field
 
+from nearfield.coerce import NotJson, shallow
 from nearfield.errors import ModelNotServed, NotPermitted, ProviderError, Unsupported
 from nearfield.providers import fim, openai_chat
 from nearfield.providers.address import is_passed_on
@@ -33,7 +34,7 @@ from nearfield.providers.clock import Clock
 from nearfield.providers.cut import Cut, answer, server_stops
 from nearfield.providers.families import edit_form_of, raw_prompt, template_of
 from nearfield.providers.http import Http
-from nearfield.providers.http_provider import HttpProvider
+from nearfield.providers.http_provider import HttpProvider, pickable
 from nearfield.providers.lines import JsonLines
 from nearfield.providers.options import ProviderArgs, ServerOptions
 from nearfield.types import (
@@ -292,7 +293,7 @@ class Ollama(HttpProvider):
     async def _tags(self, path: str) -> list[ServedModel]:
         said = await self._http.ask("GET", path)
         tags: list[_Tag] = self._http.convert(said, _OllamaTags).models
-        return [ServedModel(tag.name, bytes=tag.size) for tag in tags]
+        return pickable(ServedModel(tag.name, bytes=tag.size) for tag in tags)
 
     def _common(self, tokens: int, temperature: float, stop: list[str]) -> dict[str, Any]:
         options = {**self._load, "num_predict": tokens, "temperature": temperature, "stop": stop}
@@ -401,8 +402,8 @@ def _messages(turns: tuple[Message, ...]) -> list[dict[str, Any]]:
 
 def _object(arguments: str) -> Any:
     try:
-        return json.loads(arguments)
-    except json.JSONDecodeError:
+        return shallow(arguments)
+    except NotJson:
         return {}
 
 

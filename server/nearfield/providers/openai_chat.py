@@ -16,6 +16,7 @@ from msgspec import field
 
 from nearfield.errors import BadAnswer
 from nearfield.providers.http import DONE, Http
+from nearfield.providers.http_provider import BegunCall
 from nearfield.types import (
     CHAT_TEMPERATURE,
     ChatRequest,
@@ -23,7 +24,6 @@ from nearfield.types import (
     Finish,
     Message,
     Tool,
-    ToolCall,
     Usage,
 )
 
@@ -209,7 +209,7 @@ class StreamReader:
     def __init__(self, model: str, who: str) -> None:
         self._model = model
         self._who = who
-        self._calls: dict[int, ToolCall] = {}
+        self._calls: dict[int, BegunCall] = {}
         self._finish: Finish | None = None
         self._counts = TokenCounts()
         self._timings = Timings()
@@ -240,7 +240,7 @@ class StreamReader:
         finish = self._finish
         if self._calls and finish is Finish.STOP:
             finish = Finish.TOOLS  # some servers say "stop" after tool calls
-        calls = tuple(self._calls[i] for i in sorted(self._calls))
+        calls = tuple(self._calls[i].whole() for i in sorted(self._calls))
         return Delta(tool_calls=calls, finish=finish, usage=self._usage())
 
     def _add(self, piece: CallDelta) -> None:
@@ -248,12 +248,11 @@ class StreamReader:
         index = piece.index
         if index is None:
             index = len(self._calls) - (not piece.function.name and bool(self._calls))
-        old = self._calls.get(index, ToolCall(f"call-{index}", "", ""))
+        call = self._calls.setdefault(index, BegunCall(f"call-{index}"))
+        call.id = piece.id or call.id
+        call.name = call.name or piece.function.name or ""
         said = piece.function.arguments
-        more = json.dumps(said) if isinstance(said, dict) else said or ""
-        self._calls[index] = ToolCall(
-            piece.id or old.id, old.name or piece.function.name or "", old.arguments + more
-        )
+        call.arguments.append(json.dumps(said) if isinstance(said, dict) else said or "")
 
     def _usage(self) -> Usage:
         counts, timings = self._counts, self._timings

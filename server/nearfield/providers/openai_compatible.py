@@ -27,7 +27,7 @@ from nearfield.providers import address, fim, openai_chat
 from nearfield.providers.cut import Cut, answer, server_stops
 from nearfield.providers.families import edit_form_of, raw_prompt, template_of
 from nearfield.providers.http import Http
-from nearfield.providers.http_provider import HttpProvider
+from nearfield.providers.http_provider import HttpProvider, pickable
 from nearfield.providers.openai_chat import MAX_STOPS
 from nearfield.providers.options import ProviderArgs, ServerOptions
 from nearfield.providers.presets import PRESETS, Infill, Preset
@@ -179,7 +179,9 @@ class OpenAICompatible(HttpProvider):
         said = await self._http.ask("GET", self._preset.models_path)
         # Gemini writes "models/" before its names and takes them without.
         found: list[_ListedModel] = self._http.convert(said, _ModelList).data
-        served = [ServedModel(m.id.removeprefix("models/"), m.max_model_len) for m in found]
+        served = pickable(
+            ServedModel(one.id.removeprefix("models/"), one.max_model_len) for one in found
+        )
         for model in served:
             if model.name == self.model and model.context_tokens:
                 self._context = model.context_tokens

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
+from nearfield.coerce import NotJson, shallow
 from nearfield.types import Delta, Finish, Message, Role, Tool, ToolCall
 
 OPEN = "<tool_call>"
@@ -74,8 +75,8 @@ def is_doubtful(body: str, logprobs: Sequence[float]) -> bool:
 def name_in(body: str) -> str:
     """Return the name of the function that the text of a call names; "" where it names none."""
     try:
-        call = json.loads(body)
-    except ValueError:
+        call = shallow(body)
+    except NotJson:
         return ""
     name = call.get("name") if isinstance(call, dict) else None
     return name if isinstance(name, str) else ""
@@ -200,9 +201,9 @@ class ToolText:
     def _call(self, body: str) -> ToolCall | None:
         """Return the call in `body`; None when it is not one, and then it stays text."""
         try:
-            call = json.loads(body)
+            call = shallow(body)
             name, arguments = call["name"], call.get("arguments", {})
-        except (json.JSONDecodeError, KeyError, TypeError, AttributeError):
+        except (NotJson, KeyError, TypeError, AttributeError):
             return None
         if not isinstance(name, str):
             return None

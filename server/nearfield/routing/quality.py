@@ -7,12 +7,12 @@ in as the context's checks.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from nearfield.coerce import NotJson, shallow
 from nearfield.files.lines import split_lines
 from nearfield.routing.request_context import Check
 from nearfield.types import Finish, ToolCall
@@ -134,8 +134,8 @@ def unmet(text: str, schema: Mapping[str, Any]) -> str:
     schemas: type, enum, const, required, properties, additionalProperties, items, anyOf.
     """
     try:
-        value = json.loads(text)
-    except ValueError:
+        value = shallow(text)
+    except NotJson:
         return "not JSON"
     return _unmet(value, schema, "answer")
 

@@ -284,7 +284,7 @@ def _parsed(text: str) -> Any:
     # is found again here, still breaks it; then nothing may leave.
     try:
         return msgspec.json.decode(text.encode())
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, RecursionError):
         raise _not_removable() from None
 
 

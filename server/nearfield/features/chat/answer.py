@@ -16,6 +16,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
+from nearfield.coerce import NotJson, shallow
 from nearfield.config.schema import Chat
 from nearfield.errors import ContextTooLong, DeadlineExceeded, NoProvider
 from nearfield.features.chat.protocol import (
@@ -394,6 +395,6 @@ def _named(call: ToolCall, number: int) -> ToolCall:
 def _same(arguments: str) -> str:
     """Arguments in one spelling."""
     try:
-        return json.dumps(json.loads(arguments or "{}"), sort_keys=True)
-    except ValueError:
+        return json.dumps(shallow(arguments or "{}"), sort_keys=True)
+    except NotJson:
         return arguments

@@ -8,13 +8,13 @@ is carried out.
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from nearfield.coerce import NotJson, shallow
 from nearfield.errors import NearfieldError, NotPermitted
 from nearfield.features.chat.audit_store import RUNNING, Called, CallStore
 from nearfield.features.chat.protocol import (
@@ -175,7 +175,7 @@ def _bounded(outcome: ToolOutcome, most: int) -> ToolOutcome:
 def _object(text: str) -> dict[str, Any]:
     """The arguments for showing them; empty when they are no object."""
     try:
-        value = json.loads(text or "{}")
-    except ValueError:
+        value = shallow(text or "{}")
+    except NotJson:
         return {}
     return value if isinstance(value, dict) else {}

@@ -19,6 +19,7 @@ from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
 import msgspec
 
+from nearfield.coerce import is_deep
 from nearfield.features.chat.protocol import (
     Access,
     ChatFunction,
@@ -52,7 +53,10 @@ def checked(function: ChatFunction, arguments: str) -> Any:
     """Return the arguments (JSON text) as the function's struct. Raises `ToolRefused` with what is
     wrong and where, without quoting a value."""
     try:
-        return msgspec.json.decode(arguments.encode() or b"{}", type=function.arguments)
+        content = arguments.encode() or b"{}"
+        if is_deep(content):
+            raise ToolRefused(f"The arguments of {function.name} are nested too deep.")
+        return msgspec.json.decode(content, type=function.arguments)
     except (msgspec.DecodeError, UnicodeEncodeError) as error:
         raise ToolRefused(
             f"The arguments of {function.name} are wrong: {error}.",

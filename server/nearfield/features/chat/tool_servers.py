@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from nearfield.coerce import NotJson, shallow
 from nearfield.config.schema import Config, ToolServer
 from nearfield.errors import ConfigError, NearfieldError, NoConsent
 from nearfield.network.hosts import is_loopback_host
@@ -209,8 +210,8 @@ async def _called_away(
             raise NotPermitted("The call cannot be looked through for secrets.")
         (sent,) = admitted.request.messages[0].tool_calls
         try:
-            clean = json.loads(sent.arguments)
-        except ValueError as error:
+            clean = shallow(sent.arguments)
+        except NotJson as error:
             raise NotPermitted("A secret cannot be taken out of the arguments.") from error
         text = await connection.call(tool, clean)
         outcome = RequestOutcome.ANSWERED

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import contextlib
 import difflib
-import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from enum import StrEnum
 from itertools import accumulate
 from typing import Any
 
+from nearfield.coerce import NotJson, shallow
 from nearfield.features.review.pieces import ReviewPiece
 from nearfield.files.lines import split_lines
 from nearfield.routing.quality import repeats
@@ -110,12 +110,12 @@ def answers(text: str) -> list[Mapping[str, Any]]:
     """Return the findings of an answer as the model wrote them; the complete ones of an answer that
     broke off."""
     try:
-        value: Any = json.loads(text)
-    except ValueError:
+        value = shallow(text)
+    except NotJson:
         value = []
         for match in _OBJECT.finditer(text):
-            with contextlib.suppress(ValueError):
-                value.append(json.loads(match[0]))
+            with contextlib.suppress(NotJson):
+                value.append(shallow(match[0]))
     found = value.get("findings") if isinstance(value, dict) else value
     return [one for one in found if isinstance(one, dict)] if isinstance(found, list) else []
 
