@@ -103,6 +103,20 @@ def test_wrong_usage(shell: Shell, arguments: tuple[str, ...], words: str) -> No
     assert "Traceback" not in ran.stderr
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="scripts start by their first line")
+@pytest.mark.parametrize("script", ["#!/gone/python\n", f"#!{sys.executable}\nimport gone_away\n"])
+def test_a_pytest_that_does_not_start_is_no_test_that_fails(
+    shell: Shell, script: str, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    program = tmp_path_factory.mktemp("bin") / "pytest"
+    program.write_text(script)
+    program.chmod(0o700)
+    shell.environ["PATH"] = f"{program.parent}{os.pathsep}{shell.environ['PATH']}"
+    ran = shell.run("fix", "app.py:7", "--tests", "test_app.py")
+    assert ran.returncode == 2
+    assert "The tests cannot be run: pytest does not start" in ran.stderr
+
+
 def test_tests_that_pass_already_say_little(shell: Shell) -> None:
     shell.source.write_text(RIGHT)
     ran = shell.run("fix", "app.py:7", "--tests", "test_app.py")

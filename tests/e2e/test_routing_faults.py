@@ -158,7 +158,7 @@ def test_a_killed_process_leaves_its_request_in_the_ledger(tmp_path: Path, seed:
         }  # fmt: skip
         far = msgspec.convert({"providers": {"far": settings}}, Config).providers["far"]
         store = Store()
-        to = remote("far", "m", far)
+        to = remote("far", "m", {"far": far})
         store.say(str(tmp_path), "far", to.destination, Consent.WORKSPACE)
         child = subprocess.Popen(
             [sys.executable, str(SENDER), server.url, str(tmp_path)],

@@ -203,5 +203,5 @@ def test_the_socket_guard_sees_an_allowed_request(
 
 def _say(store: Store, config: Config, workspace: str, consent: Consent) -> None:
     for name, one in config.providers.items():
-        to = remote(name, one.model, one)
+        to = remote(name, one.model, config.providers)
         store.say(workspace, name, to.destination, consent)

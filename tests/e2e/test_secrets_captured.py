@@ -63,7 +63,7 @@ async def far(
     settings = {"routing": {"strategy": "cloud_only"}, "providers": {"far": one}}
     config = msgspec.convert(settings, Config)
     store = Store()
-    to = remote("far", "m", config.providers["far"])
+    to = remote("far", "m", config.providers)
     store.say(str(tmp_path), "far", to.destination, Consent.WORKSPACE)
     provider = build("far", config.providers["far"])
     router = Router(config, {"far": provider}, store)

@@ -118,6 +118,7 @@ class Talk:
         """Answer until the user ends it; whether the last message was answered."""
         from nearfield.cli.ask import put_offer
         from nearfield.cli.converse import Terminal
+        from nearfield.cli.ending import on_end
         from nearfield.cli.serving import serving, until_indexed
         from nearfield.features.chat.chat import ChatService
         from nearfield.features.chat.kept_chats import KeptChats
@@ -125,6 +126,7 @@ class Talk:
         answered = True
         with suppress(NotImplementedError):  # on Windows Ctrl-C ends the command
             asyncio.get_running_loop().add_signal_handler(signal.SIGINT, self._interrupt)
+        on_end(lambda: self._answering)
         async with serving(loaded) as service:
             service.knowledge.folders((self.workspace,))
             if self.tools and loaded.config.index.enabled:

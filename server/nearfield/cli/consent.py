@@ -88,7 +88,8 @@ def _remote(provider: str, workspace: Path) -> Remote:
 
     config = load(workspace.resolve()).config
     wanted = {
-        name: remote(name, settings.model, settings) for name, settings in variants(config).items()
+        name: remote(name, settings.model, config.providers)
+        for name, settings in variants(config).items()
     }
     for name, settings in config.chat.mcp.items():
         if (to := remote_of(name, settings)) is not None:
@@ -97,7 +98,7 @@ def _remote(provider: str, workspace: Path) -> Remote:
         return wanted[provider]
     name, _, model = provider.partition("/")
     if model and name in config.providers:
-        return remote(provider, model, config.providers[name])
+        return remote(provider, model, config.providers)
     known = ", ".join(sorted(wanted)) or "none"
     fail(f"There is no provider {provider!r} in your settings.", f"There are: {known}.")
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nearfield.cli.coloured import ColouredAnswer
+from nearfield.cli.ending import on_end
 from nearfield.cli.output import ask_choice, say
 from nearfield.cli.serving import serving, until_indexed
 from nearfield.features.chat.protocol import (
@@ -56,6 +57,8 @@ async def converse(
         max_tokens=max_tokens,
         accepted=context.accepted,
     )
+    asking = asyncio.current_task()
+    on_end(lambda: asking)
     async with serving(loaded) as service:
         service.knowledge.folders((context.workspace,))
         if loaded.config.index.enabled:

@@ -44,6 +44,7 @@ import sys
 from importlib.machinery import PathFinder, SourceFileLoader
 
 FILE, CONTENT, LINES = {file!r}, {content!r}, {lines!r}
+open({begun!r}, "x").close()
 sys.dont_write_bytecode = True
 sys.path += {folders!r}
 linecache.cache[FILE] = len(CONTENT), None, LINES, FILE  # what tracebacks show
@@ -73,8 +74,9 @@ class Finder:
 SourceFileLoader.get_data, SourceFileLoader.path_stats = get_data, path_stats
 sys.meta_path.insert(0, Finder)
 '''
-"""A plugin of pytest. It comes by a variable of the environment: were its folder an argument,
-pytest would read settings and a conftest.py of the folders above, where others may have put them.
+"""A plugin of pytest, which leaves a file that says that it has begun. It comes by a variable of
+the environment: were its folder an argument, pytest would read settings and a conftest.py of the
+folders above, where others may have put them.
 """
 
 
@@ -101,25 +103,29 @@ class NamedTests:
             content = self.held.encode(text)
         except Unwritable as error:
             return RunOutcome(1, str(error))
-        code = _CODE.format(
-            file=await asyncio.to_thread(os.path.realpath, self.path),
-            content=content,
-            lines=split_lines(text, keepends=True),
-            folders=[str(self.root), str(self.root / "src")],
-        )
+        file = await asyncio.to_thread(os.path.realpath, self.path)
         options = ["-q", "-x", "--tb=short", "-p", "no:cacheprovider", "-p", _PLUGIN]
         if (Path.cwd() / self.name.partition("::")[0]).samefile(self.path):
             options.append("--doctest-modules")
         command = [program, *options, str(Path.cwd() / self.name)]
         with tempfile.TemporaryDirectory() as folder:
-            plugin = Path(folder, f"{_PLUGIN}.py")
+            plugin, begun = Path(folder, f"{_PLUGIN}.py"), Path(folder, "begun")
+            code = _CODE.format(
+                begun=str(begun),
+                file=file,
+                content=content,
+                lines=split_lines(text, keepends=True),
+                folders=[str(self.root), str(self.root / "src")],
+            )
             await asyncio.to_thread(plugin.write_text, code, encoding="utf-8")
             variables = {"PYTHONPATH": folder}
             try:
                 exit_code, output = await run(command, self.root, RUN_SECONDS, self.root, variables)
             except ToolRefused as error:
                 # Of code that does not end, its tests fail.
-                return RunOutcome(1, str(error))
+                exit_code, output = 1, str(error)
+            if not await asyncio.to_thread(begun.exists):
+                return RunOutcome(None, f"pytest does not start: {output}")
         return RunOutcome(exit_code, output)
 
 

@@ -261,7 +261,7 @@ def use(
 ) -> None:
     """Let a model serve a role, by writing it into your config.toml."""
     from nearfield.features.role_models import let_serve
-    from nearfield.routing.guard import Remote
+    from nearfield.routing.guard import remote
 
     with reported(as_json, STOPPED):
         now = let_serve(role, name)
@@ -273,7 +273,7 @@ def use(
     if now.missing:
         emit(f"It is not on this machine yet. Next: `nearfield models pull {now.model}`.")
     if now.outside:
-        to = Remote(now.model, now.model.partition("/")[2], "")
+        to = remote(now.model, now.model.partition("/")[2], load().config.providers)
         emit(
             "It is outside this machine: it is asked where routing.strategy lets it, and after"
             f" `nearfield consent allow {to.allowed_as}`."

@@ -110,7 +110,7 @@ async def run_new_tests(
             break
         failed = dict.fromkeys(_FAILED.findall(outcome.output))
         new = [one for one in failed if not re.search(rf"\bdef {one}\b", before or "")]
-        at = re.findall(rf"^\S*?{re.escape(name)}:(\d+): in ", outcome.output, re.M)
+        at = re.findall(rf"^\S*?{re.escape(name)}:(\d{{1,9}}): in ", outcome.output, re.M)
         found = without(text, frozenset(new), frozenset(map(int, at))) if new else None
         if found is None:
             return after, first

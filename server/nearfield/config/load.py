@@ -32,6 +32,7 @@ from nearfield.config.keys import (
     nearest,
 )
 from nearfield.config.paths import user_config_file, workspace_config_file
+from nearfield.config.provider_names import provider_of
 from nearfield.config.restrict import Refusal
 from nearfield.config.schema import EMBEDDED, ROLES, Config, RoutingRule
 from nearfield.files.links import real_inside
@@ -145,7 +146,7 @@ class _Merge:
                 self.findings.append(Finding(source, key, f"there is no such role{meant}"))
                 del self.values[key]
                 continue
-            missing = [entry for entry in self.values[key] if entry.partition("/")[0] not in known]
+            missing = [one for one in self.values[key] if provider_of(one, known) not in known]
             for entry in missing:
                 self.findings.append(Finding(source, key, f'there is no provider "{entry}"'))
             if missing:
@@ -157,10 +158,9 @@ class _Merge:
         if key not in self.values:
             return
         kept: list[RoutingRule] = []
+        known = self._providers()
         for number, rule in enumerate(self.values[key], 1):
-            unknown = [
-                entry for entry in rule.use if entry.partition("/")[0] not in self._providers()
-            ]
+            unknown = [one for one in rule.use if provider_of(one, known) not in known]
             if unknown and not (len(rule.use) == 1 and unknown[0] in ROLES):
                 wrong = f'there is no provider or role "{unknown[0]}" for rule {number}'
                 self.findings.append(Finding(self.sources[key], key, wrong))

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from functools import cache, partial
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
+from nearfield.config.provider_names import provider_of
 from nearfield.config.schema import EMBEDDED, Config, ProviderSettings
 from nearfield.errors import CatalogError, ConfigError, EngineMissing, NearfieldError, ProviderError
 from nearfield.network.setting import environ_of
@@ -83,7 +84,8 @@ def providers(
     if config.engine.enabled:
         builders |= _own(config, on_change, note, challenger)
     for name, settings in variants(config).items():
-        builders[name] = partial(_registered, name, settings, environ_of(config))
+        holder = provider_of(name, config.providers)
+        builders[name] = partial(_registered, name, settings, environ_of(config), holder)
     built = {name: _or_absent(name, build, note) for name, build in builders.items()}
     memory = memory or ModelMemory(config.engine.memory_limit_mb << 20)
     for name, provider in built.items():
@@ -406,11 +408,14 @@ def _server(
     }
     model = choice.name if choice.entry else str(choice.path)
     settings = ProviderSettings(kind="llama_server", model=model, options=options)
-    return _registered(name, settings, os.environ)
+    return _registered(name, settings, os.environ, name)
 
 
-def _registered(name: str, settings: ProviderSettings, environ: Mapping[str, str]) -> Provider:
+def _registered(
+    name: str, settings: ProviderSettings, environ: Mapping[str, str], holder: str
+) -> Provider:
+    """Return a provider with the key that the keyring has for `holder`."""
     from nearfield.providers.registry import build
     from nearfield.routing import keys
 
-    return build(name, settings, environ=environ, secret=keys.lookup)
+    return build(name, settings, environ=environ, secret=keys.held_by(holder))

@@ -20,6 +20,7 @@ import psutil
 
 from nearfield.catalog.choice import ModelChoice, named
 from nearfield.catalog.models import Catalog
+from nearfield.config.provider_names import provider_of
 from nearfield.config.schema import Config
 from nearfield.errors import ConfigError, NotPermitted
 from nearfield.features.holes import CodeHole, FilledHole, digest, fill_hole
@@ -97,15 +98,15 @@ def contender(name: str, config: Config, catalog: Catalog) -> Contender:
 
     Raises `NotPermitted` for one outside this machine, and `CatalogError`.
     """
-    base, _, model = name.partition("/")
-    settings = config.providers.get(name) or config.providers.get(base)
+    base = provider_of(name, config.providers)
+    settings, model = config.providers.get(base), name.removeprefix(base).removeprefix("/")
     if settings is None:
         return chosen(named(name, catalog))
     from nearfield.providers.registry import build
 
-    if model and name not in config.providers:
+    if model:
         settings = msgspec.structs.replace(settings, model=model)
-    provider = build(name, settings, environ=environ_of(config), secret=keys.lookup)
+    provider = build(name, settings, environ=environ_of(config), secret=keys.held_by(base))
     is_near = not settings.base_url or is_loopback(settings.base_url)
     if not (provider.capabilities.local and is_near):
         raise NotPermitted(

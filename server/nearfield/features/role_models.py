@@ -16,6 +16,7 @@ from nearfield.catalog.models import Catalog
 from nearfield.config import edit
 from nearfield.config.load import load
 from nearfield.config.paths import user_config_file
+from nearfield.config.provider_names import provider_of
 from nearfield.config.schema import EMBEDDED, ROLES, Config, ProviderSettings
 from nearfield.errors import ConfigError, UnknownModel
 from nearfield.providers.registry import build
@@ -50,9 +51,12 @@ def let_serve(role: str, wish: str, config: Config | None = None) -> ServedRole:
         known = ", ".join(dict.fromkeys((*OWN_ROLES, *ROLES)))
         raise ConfigError(f"There is no role {role!r}.", f"The roles are {known}.")
     config = config or load().config
-    provider = wish.partition("/")[0]
+    provider = provider_of(wish, config.providers)
+    model = wish.removeprefix(provider).removeprefix("/")
     if provider in config.providers:
-        return _by_provider(role, wish, config.providers[provider], config)
+        wanted = config.providers[provider]
+        wanted = msgspec.structs.replace(wanted, model=model or wanted.model)
+        return _by_provider(role, wish, provider, wanted, config)
     try:
         model, missing = usable(Catalog.load(), "" if wish == AUTO else wish)
     except UnknownModel as error:
@@ -73,11 +77,11 @@ def let_serve(role: str, wish: str, config: Config | None = None) -> ServedRole:
     return ServedRole(role, model, str(path), missing)
 
 
-def _by_provider(role: str, wish: str, settings: ProviderSettings, config: Config) -> ServedRole:
-    name, _, model = wish.partition("/")
-    wanted = msgspec.structs.replace(settings, model=model or settings.model)
-    built = build(name, wanted)
-    if not (model or settings.model) and settings.kind != "llama_server":
+def _by_provider(
+    role: str, wish: str, name: str, settings: ProviderSettings, config: Config
+) -> ServedRole:
+    built = build(name, settings)
+    if not settings.model and settings.kind != "llama_server":
         raise ConfigError(
             f"{name} has no model in your settings.", f"Name one: {name}/MODEL, of its models."
         )

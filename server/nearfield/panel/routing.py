@@ -13,6 +13,7 @@ from msgspec import Meta
 
 from nearfield.config.keys import Leaf, find
 from nearfield.config.load import load
+from nearfield.config.provider_names import provider_of
 from nearfield.config.schema import ROLES, Config, ProviderSettings
 from nearfield.errors import ConfigError, NearfieldError
 from nearfield.features import endpoints
@@ -215,13 +216,14 @@ def _candidates(serving: str, others: tuple[tuple[str, str], ...]) -> list[dict[
 def _endpoint_row(
     name: str, config: Config, known: set[str] | None, breakers: Mapping[str, Any]
 ) -> dict[str, Any]:
-    settings = config.providers.get(name) or config.providers.get(name.partition("/")[0])
+    provider = provider_of(name, config.providers)
+    settings = config.providers.get(provider)
     return {
         "base_url": shown(("providers", name, "base_url"), settings.base_url) if settings else "",
         "in_settings": name in config.providers,
-        "variant": "/" in name,
+        "variant": name != provider,
         "options": shown(("providers", name, "options"), settings.options) if settings else {},
-        "key": _key_of(name, settings, known),
+        "key": _key_of(provider, settings, known),
         "breakers": breakers.get(name, []),
     }
 
@@ -233,7 +235,7 @@ def _key_of(name: str, settings: ProviderSettings | None, known: set[str] | None
         return "environment"
     if known is None:
         return "unknown"
-    return "keyring" if name.partition("/")[0] in known else "none"
+    return "keyring" if name in known else "none"
 
 
 def _known_keys() -> set[str] | None:

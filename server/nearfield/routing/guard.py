@@ -8,7 +8,7 @@ other way out. Everything here blocks; callers go through a thread.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from pathlib import Path
@@ -16,6 +16,7 @@ from pathlib import Path
 import msgspec
 
 from nearfield.config.folders import FolderConfigs
+from nearfield.config.provider_names import provider_of
 from nearfield.config.schema import Config, ProviderSettings
 from nearfield.errors import MayNotLeave, NoConsent, NotPermitted, OverBudget
 from nearfield.files.ignore import Ruling
@@ -56,10 +57,14 @@ class Remote:
     model: str
     destination: str
     base_url: str = ""
+    is_provider: bool = False
+    """Whether the settings have a provider of this very name, which may hold a slash."""
 
     @property
     def provider(self) -> str:
         """NAME of a "NAME/MODEL", else the name itself, which may hold a slash."""
+        if self.is_provider:
+            return self.name
         name, _, model = self.name.partition("/")
         return name if model and model == self.model else self.name
 
@@ -92,13 +97,16 @@ class Admitted:
     entry: int
 
 
-def remote(name: str, model: str, settings: ProviderSettings | None) -> Remote:
-    """Return the object of a consent: the provider's name and its address."""
+def remote(name: str, model: str, providers: Mapping[str, ProviderSettings]) -> Remote:
+    """Return the object of a consent: a provider's name, or "NAME/MODEL", and the address that
+    `providers`, those of the settings, have for it."""
+    is_provider = name in providers
+    settings = providers.get(provider_of(name, providers))
     if settings is None:
         return Remote(name, model, name)
     parts = (settings.base_url or settings.kind, settings.options.get("preset"))
     destination = " ".join(str(part) for part in parts if part)
-    return Remote(name, model, destination, settings.base_url)
+    return Remote(name, model, destination, settings.base_url, is_provider)
 
 
 @dataclass(frozen=True, slots=True)

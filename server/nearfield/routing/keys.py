@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import logging
+from collections.abc import Callable
 from typing import Any
 
 from nearfield.errors import ConfigError, ExtraMissing
@@ -20,17 +21,21 @@ log = logging.getLogger(__name__)
 
 
 def lookup(provider: str) -> str | None:
-    """The key kept for a provider; None when there is none or there is no keyring. A variant
-    ("NAME/MODEL") has the key of its provider."""
+    """The key kept for a provider; None when there is none or there is no keyring."""
     try:
         keyring, errors = _keyring()
     except ExtraMissing:
         return None
     try:
-        return keyring.get_password(SERVICE, provider.partition("/")[0])
+        return keyring.get_password(SERVICE, provider)
     except errors.KeyringError as error:
         log.info("the system keyring cannot be used (%s)", type(error).__name__)
         return None
+
+
+def held_by(provider: str) -> Callable[[str], str | None]:
+    """Return what looks up the key of `provider` for each of its variants ("NAME/MODEL")."""
+    return lambda _: lookup(provider)
 
 
 def keep(provider: str, key: str) -> None:

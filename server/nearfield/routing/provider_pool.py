@@ -18,6 +18,7 @@ from pathlib import PurePath
 from typing import Any
 
 from nearfield.config.folders import FolderConfigs
+from nearfield.config.provider_names import provider_of
 from nearfield.config.schema import EMBEDDED, Config, ProviderSettings
 from nearfield.errors import NotPermitted
 from nearfield.providers.absent import Absent
@@ -122,8 +123,8 @@ class ProviderPool:
 
     def settings(self, name: str) -> ProviderSettings | None:
         """Return the settings of a provider; "NAME/MODEL" has the settings of NAME."""
-        found = self.config.providers.get(name)
-        return found or self.config.providers.get(name.partition("/")[0])
+        providers = self.config.providers
+        return providers.get(provider_of(name, providers))
 
     def named(self, role: str) -> list[str]:
         """The providers of `role` that exist and can do it, in the order of the settings."""
@@ -284,7 +285,7 @@ class ProviderPool:
         """Return the guard's record of `name`; a "NAME/MODEL" need not have been built."""
         found = self.providers.get(name)
         model = found.model if found is not None else name.partition("/")[2]
-        return remote(name, model, self.settings(name))
+        return remote(name, model, self.config.providers)
 
     def kept_key(self, name: str, request: Request) -> str:
         """Under which key the answer of `name` would be kept, "" when it is not to be."""
@@ -354,11 +355,11 @@ class ProviderPool:
             return provider
         settings = self.settings(name)
         address = settings.base_url if settings else ""
-        if name.partition("/")[0] in self._own_servers:
+        if provider_of(name, self.config.providers) in self._own_servers:
             return provider
         if provider.capabilities.local and (not address or is_loopback(address)):
             return provider
-        return Egress(provider, remote(name, provider.model, settings), self.guard)
+        return Egress(provider, remote(name, provider.model, self.config.providers), self.guard)
 
     def _said(self, names: list[str], context: RequestContext) -> dict[str, CloudStanding]:
         try:

@@ -49,6 +49,10 @@ async def test_nothing_is_read_in_the_folder_of_temporary_files(
 
 GOOD = "def test_good():\n    assert total(1) == 2\n"
 BAD = "def test_bad():\n    assert total(1) == 3\n"
+LIAR = (
+    "def test_liar():\n    print('test_m.py:' + '9' * 5000 + ': in total')\n"
+    "    assert total(1) == 3\n"
+)
 MIXED = (
     "def test_mixed():\n    assert total(2) == 3\n    # wrong, and the remark goes as well\n"
     "    assert total(\n        1\n    ) == 3\n    assert total(0) == 1\n    assert total(0) == 2\n"
@@ -62,6 +66,7 @@ HEAD = "from m import total\n\n\n"
     [
         (None, HEAD + BAD + "\n\n" + GOOD, HEAD + GOOD, ("test_bad",)),
         (None, HEAD + BAD, HEAD + BAD, ()),
+        (None, HEAD + LIAR + "\n\n" + GOOD, HEAD + GOOD, ("test_liar",)),
         (HEAD + BAD, HEAD + BAD + "\n\n" + GOOD, HEAD + BAD + "\n\n" + GOOD, ()),
         (
             None,
@@ -73,6 +78,7 @@ HEAD = "from m import total\n\n\n"
     ids=[
         "a new test that fails is left out",
         "no test would be left",
+        "its output names a line that there is not",
         "it was there before",
         "assertions that fail are left out, one after the other",
     ],

@@ -89,6 +89,14 @@ def test_a_variant_of_a_provider_is_asked_only_where_it_is_named(file: Path) -> 
     assert load().config.routing.roles["review"] == ["ollama", "embedded", "claude"]
 
 
+def test_a_provider_whose_name_has_a_slash_is_meant_by_it(file: Path) -> None:
+    config = file.parent / "config.toml"
+    config.write_text(f'{SETTINGS}\n[providers."far/own"]\nkind = "anthropic"\nmodel = "m"\n')
+    now = let_serve("review", "far/own")
+    assert now.outside
+    assert load().config.routing.roles["review"][0] == "far/own"
+
+
 @pytest.mark.parametrize(
     ("role", "wish", "error", "said"),
     [

@@ -55,7 +55,8 @@ def test_set_list_remove(memory: Memory) -> None:
     keys.keep("cloud", "abc")
     keys.keep("other", "def")
     assert keys.names() == ["cloud", "other"]
-    assert keys.lookup("cloud") == keys.lookup("cloud/another-model") == "abc"
+    assert keys.lookup("cloud") == keys.held_by("cloud")("cloud/another-model") == "abc"
+    assert keys.lookup("cloud/of-another-host") is None
     assert keys.remove("cloud") and not keys.remove("cloud")
     assert keys.names() == ["other"] and keys.lookup("cloud") is None
     assert "abc" not in memory.held.values()

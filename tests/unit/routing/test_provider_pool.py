@@ -36,7 +36,8 @@ def test_variants_name_a_model_of_a_provider() -> None:
 
 async def test_a_teams_own_server_counts_as_this_machine(tmp_path: Path) -> None:
     settings = {"kind": "openai_compatible", "model": "m", "base_url": "http://10.0.0.11:8000/v1"}
-    config = msgspec.convert({"providers": {"own": settings, "other": settings}}, Config)
+    named = {"own": settings, "other": settings, "own/of-another-host": settings}
+    config = msgspec.convert({"providers": named}, Config)
     providers = {name: build(name, one) for name, one in config.providers.items()}
     store = Store(tmp_path / "ledger.db")
     pool = ProviderPool(FolderConfigs.over(config), providers, store, UserPause(), ["own"])
@@ -91,6 +92,8 @@ async def test_consent_to_a_provider_holds_for_each_of_its_models(
         router.guard.store.say("/work", name, "anthropic", consent)
     assert await router.refusal(asked, "/work") == why
     assert await router.refusal(asked, "/elsewhere") == UNASKED
+    named = ("claude/own", "claude/moved", "claude/far-cloud")
+    assert router.allowed_as(asked) == (asked if asked in named else "claude")
     await router.aclose()
     for provider in providers.values():
         await provider.aclose()
