@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 from importlib.util import find_spec
 from pathlib import Path
 from typing import NoReturn
 
 import pytest
 from hypothesis import settings
-from tests.e2e.prepared import prepared
+from tests.e2e.prepared import end_prepared
 
 from nearfield.catalog.models import Catalog
 
@@ -30,6 +30,11 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if left_out:
         config.hook.pytest_deselected(items=left_out)
         items[:] = [item for item in items if item not in left_out]
+
+
+def pytest_unconfigure() -> None:
+    """End what the tests have shared."""
+    end_prepared()
 
 
 def _needs_request(item: pytest.Item, named: Collection[str]) -> bool:
@@ -70,10 +75,3 @@ def small_model() -> Path:
 def default_model() -> Path:
     """Qwen2.5-Coder-0.5B-Instruct."""
     return _model(Catalog.load().default, "NEARFIELD_TEST_DEFAULT_MODEL")
-
-
-@pytest.fixture(scope="session")
-def prepared_program() -> Iterator[list[str]]:
-    """What begins a command line in place of `python -m nearfield`, without what a start costs."""
-    with prepared() as program:
-        yield program

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-import sys
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, cast
@@ -29,9 +28,9 @@ from acp.schema import (
     ToolCallUpdate,
     WriteTextFileResponse,
 )
+from tests.e2e.prepared import forked
 from tests.e2e.process import PATIENCE_SECONDS, Answers, script
 
-COMMAND = [sys.executable, "-m", "nearfield", "acp"]
 BOTH = FileSystemCapabilities(read_text_file=True, write_text_file=True)
 
 
@@ -149,12 +148,10 @@ async def connected(
 
 
 @asynccontextmanager
-async def started(
-    environ: dict[str, str], root: Path, command: Sequence[str] = ()
-) -> AsyncGenerator[Session]:
-    """Start the process by the settings that are there, `command` or `COMMAND`."""
+async def started(environ: dict[str, str], root: Path) -> AsyncGenerator[Session]:
+    """Start the process by the settings that are there."""
     process = await asyncio.create_subprocess_exec(
-        *(command or COMMAND),
+        *forked("acp"),
         stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, env=environ,
         limit=1 << 24,
     )  # fmt: skip

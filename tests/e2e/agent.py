@@ -5,28 +5,26 @@ from __future__ import annotations
 import json
 import queue
 import subprocess
-import sys
 import threading
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from tests.e2e.prepared import forked
 from tests.e2e.process import PATIENCE_SECONDS
-
-COMMAND = [sys.executable, "-m", "nearfield", "mcp", "--workspace"]
 
 
 class Agent:
     """A client that writes lines, whatever is in them."""
 
     def __init__(
-        self, root: Path, environ: dict[str, str], log: Path, command: Sequence[str] = COMMAND
+        self, root: Path, environ: dict[str, str], log: Path, program: Sequence[str] = ()
     ) -> None:
         self.environ, self.log = environ, log
         with self.log.open("wb") as errors:
             self.process = subprocess.Popen(
-                [*command, str(root)], env=environ, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                stderr=errors,
+                [*(program or forked()), "mcp", "--workspace", str(root)], env=environ,
+                stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors,
             )  # fmt: skip
         self.lines = queue.Queue[bytes]()
         self.reader = threading.Thread(target=self._read, daemon=True)

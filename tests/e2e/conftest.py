@@ -7,7 +7,7 @@ not. Both start the server with no model: the `scripted` provider answers by `sc
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import AsyncGenerator, Iterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,7 +17,8 @@ from lsprotocol import types
 from pytest_httpserver import HTTPServer
 from pytest_lsp import make_test_lsp_client
 from tests.e2e.editing import Editor, StartEditor, capabilities, plain
-from tests.e2e.process import COMMAND, environment, script
+from tests.e2e.prepared import forked
+from tests.e2e.process import environment, script
 from tests.e2e.wiring import StartWire, Wire
 
 if TYPE_CHECKING:
@@ -46,6 +47,7 @@ def editor(environ: dict[str, str]) -> StartEditor:
         name: str = "test",
         configuration: dict[str, Any] | None = None,
         ready: bool = True,
+        program: Sequence[str] = (),
     ) -> AsyncGenerator[Editor]:
         client = make_test_lsp_client()
         if configuration is not None:
@@ -57,7 +59,7 @@ def editor(environ: dict[str, str]) -> StartEditor:
 
         client.feature("nearfield/status")(told)
         client.feature("didChangeStatus")(told)
-        await client.start_io(*COMMAND, env=environ)
+        await client.start_io(*(program or forked()), "serve", env=environ)
         result = await client.initialize_session(
             types.InitializeParams(
                 capabilities=caps or capabilities(),
@@ -86,8 +88,8 @@ def wire(environ: dict[str, str]) -> Iterator[StartWire]:
     """Starts a server process and a bare client for it: `wire("--stdio")`."""
     started: list[Wire] = []
 
-    def start(*arguments: str) -> Wire:
-        started.append(Wire(environ, *arguments))
+    def start(*arguments: str, program: Sequence[str] = ()) -> Wire:
+        started.append(Wire(environ, *arguments, program=program))
         return started[-1]
 
     yield start

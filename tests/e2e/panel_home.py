@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
 import time
 import tomllib
 from collections.abc import Callable, Mapping, Sequence
@@ -14,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import tomli_w
+from tests.e2e.prepared import forked
 from tests.e2e.process import PATIENCE_SECONDS, environment
 from tests.e2e.wiring import Wire
 from tests.unit.catalog.gguf_files import model
@@ -96,7 +96,7 @@ class Home:
 
     def panel(self, port: int = 0) -> str:
         """Start `nearfield panel`; returns its address with the token."""
-        command = [sys.executable, "-m", "nearfield", "panel", "--no-open", "--json"]
+        command = forked("panel", "--no-open", "--json")
         process = subprocess.Popen(
             [*command, "--port", str(port)],
             env=self.environ,
@@ -129,7 +129,7 @@ class Home:
 
     def run(self, *arguments: str) -> Any:
         """Run a command; returns its JSON."""
-        command = [sys.executable, "-m", "nearfield", *arguments, "--json"]
+        command = forked(*arguments, "--json")
         done = subprocess.run(
             command, env=self.environ, capture_output=True, text=True, timeout=PATIENCE_SECONDS * 2
         )

@@ -1,11 +1,11 @@
 """Commands as processes of their own, without what a start costs.
 
-Most of a short command's time is spent on imports. `Prepared` is a process that has done them: it
-forks for each command, which then has its own memory, folder, environment and streams, and ends by
+Most of a short command's time is spent on imports. A prepared process has done them: it forks for
+each command, which then has its own memory, folder, environment, umask and streams, and ends by
 itself as one that was started does. Nothing but imports is shared: the program begins in the fork.
 
-It is for tests that put many commands through one table. That each command starts by itself is for
-the tests of that command.
+Tests of what a process does start it so. Those of how it starts, of its interpreter's settings, of
+its memory or of the process itself begin with `STARTED` instead.
 """
 
 from __future__ import annotations
@@ -24,12 +24,32 @@ import sys
 import tempfile
 import threading
 from collections.abc import Generator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
+from functools import cache
 from pathlib import Path
 from typing import NoReturn
 
 CLIENT = Path(__file__).with_name("prepared_start.py")
 STREAMS = 3
+STARTED = [sys.executable, "-m", "nearfield"]
+"""Begins the command line of a process that starts as a user's does."""
+
+_open = ExitStack()
+
+
+def forked(*arguments: str) -> list[str]:
+    """Return the command line of a process that is forked from one which has imported all."""
+    return [*_program(), *arguments]
+
+
+@cache
+def _program() -> list[str]:
+    return _open.enter_context(prepared())
+
+
+def end_prepared() -> None:
+    """End the process that `forked` uses, once no test is left."""
+    _open.close()
 
 
 @contextmanager
@@ -77,10 +97,11 @@ def _serve(listening: socket.socket) -> None:
     listening.close()
     header, files, _, _ = socket.recv_fds(client, 8, STREAMS)
     with client.makefile("rb") as told:
-        arguments, folder, environ = json.loads(told.read(int(header, 16)))
+        arguments, folder, umask, environ = json.loads(told.read(int(header, 16)))
     if command := os.fork():
         _watch(command, client, files)
     client.close()
+    os.umask(umask)
     _become(arguments, folder, environ, files)
 
 
@@ -113,6 +134,8 @@ def _become(
     os.environ.clear()
     os.environ.update(environ)
     os.chdir(folder)
+    places = environ.get("PYTHONPATH", "").split(os.pathsep)
+    sys.path[:0] = [place for place in places if place and place not in sys.path]
     sys.argv = ["nearfield", *arguments]
 
 

@@ -15,7 +15,10 @@ import sys
 
 def main(address: str, arguments: list[str]) -> int:
     """Return the exit code of the command, or the negative number of the signal that ended it."""
-    job = json.dumps([arguments, os.getcwd(), {**os.environ}]).encode()  # noqa: PTH109 (slow to import)
+    umask = os.umask(0)
+    os.umask(umask)
+    folder = os.getcwd()  # noqa: PTH109 (slow to import)
+    job = json.dumps([arguments, folder, umask, {**os.environ}]).encode()
     with socket.socket(socket.AF_UNIX) as asked:
         asked.connect(address)
         socket.send_fds(asked, [b"%08x" % len(job)], [0, 1, 2])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from pytest_httpserver import HTTPServer
 
-COMMAND = [sys.executable, "-m", "nearfield", "serve"]
 PATIENCE_SECONDS = 60.0
 """Long enough for a busy machine: a test that waits so long has failed."""
 

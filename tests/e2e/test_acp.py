@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import sys
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -14,9 +13,9 @@ import pytest
 from acp.connection import Connection
 from acp.exceptions import RequestError
 from acp.meta import AGENT_METHODS
+from tests.e2e.prepared import STARTED
 from tests.e2e.process import PATIENCE_SECONDS
 
-COMMAND = [sys.executable, "-m", "nearfield", "acp"]
 CODE = "# 🙂\ndef price(name):\n    return '🙂', price\n\n\nprice('🙂')\n"
 TILL = "from goods import price\n\nprice('é')\n"
 KINDS: dict[str, Any] = {"jump": {}, "rename": {}, "searchAndReplace": {}}
@@ -93,7 +92,7 @@ async def connected(
         "[engine]\nenabled = false\n[index]\nvectors = false\n"
     )
     process = await asyncio.create_subprocess_exec(
-        *COMMAND, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, env=environ
+        *STARTED, "acp", stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, env=environ
     )
 
     async def nothing(method: str, params: Any, is_notification: bool) -> Any:

@@ -17,18 +17,11 @@ from acp.helpers import (
     resource_link_block,
 )
 from acp.schema import FileSystemCapabilities
-from tests.e2e import acp_client
 from tests.e2e.acp_client import connected, started
 
 
 def call(name: str, **arguments: Any) -> dict[str, Any]:
     return {"name": name, "arguments": arguments}
-
-
-@pytest.fixture(autouse=True)
-def start(prepared_program: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    """Start the agents quickly: their libraries take seconds. `test_acp.py` starts the command."""
-    monkeypatch.setattr(acp_client, "COMMAND", [*prepared_program, "acp"])
 
 
 @pytest.fixture

@@ -6,16 +6,15 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import tomli_w
+from tests.e2e.prepared import forked
 from tests.e2e.process import PATIENCE_SECONDS, script
 
-COMMAND = [sys.executable, "-m", "nearfield", "acp"]
 BEFORE, AFTER = "x = 1\ny = 2\n", "x = 1\ny = 3\n"
 ANSWERS: list[dict[str, Any]] = [
     {"result": "was written", "text": "Done."},
@@ -108,7 +107,7 @@ class Played:
 
     def __init__(self, root: Path, environ: dict[str, str]) -> None:
         self.process = subprocess.Popen(
-            COMMAND, cwd=root, env=environ, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+            forked("acp"), cwd=root, env=environ, stdin=subprocess.PIPE, stdout=subprocess.PIPE
         )
         assert self.process.stdin is not None and self.process.stdout is not None
         self._sent, self._received = self.process.stdin, self.process.stdout

@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from tests.e2e.prepared import forked
 from tests.e2e.test_cli import Shell
 
 CODE = "def add(a, b):\n    # both\n    return a - b\n\n\ndef sub(a, b):\n    return a + b\n"
@@ -99,7 +99,7 @@ def test_documenting_and_testing(shell: Shell) -> None:
 
 def test_a_file_that_changed_is_not_written(shell: Shell) -> None:
     shell.settings(settings(("", ADD), delay_ms=2500))
-    command = [sys.executable, "-m", "nearfield", "fix", "app.py:3", "--write"]
+    command = forked("fix", "app.py:3", "--write")
     command += ["--log-level", "info"]
     with subprocess.Popen(
         command, env=shell.environ, cwd=shell.folder, stderr=subprocess.PIPE, text=True

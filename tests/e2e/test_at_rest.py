@@ -10,6 +10,7 @@ from typing import Any
 
 import psutil
 import pytest
+from tests.e2e.prepared import STARTED
 from tests.e2e.process import PATIENCE_SECONDS
 from tests.e2e.wiring import StartWire
 
@@ -46,7 +47,7 @@ def test_nothing_runs_when_nothing_changes(
     (root / "a.py").write_text(TEXT)
     folder = {"uri": root.as_uri(), "name": "work"}
     settings: dict[str, Any] = {"models": {"complete": str(small_model)}}
-    w = wire("--stdio")
+    w = wire("--stdio", program=STARTED)
     w.initialize(settings, workspaceFolders=[folder])
     uri = w.open(TEXT, (root / "a.py").as_uri())
     w.ghost(uri, 1, 11)

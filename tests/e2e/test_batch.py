@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tests.e2e.prepared import STARTED, forked
 from tests.e2e.test_act_cli import settings
 from tests.e2e.test_cli import Shell
 
@@ -93,7 +94,7 @@ def interrupts() -> Iterator[None]:
 def test_an_interrupted_run_goes_on_where_it_was(shell: Shell, write: bool) -> None:
     more = ["--write"] if write else []
     shell.settings(script(answer("one"), answer("six", delay_ms=100_000)))
-    command = [sys.executable, "-m", "nearfield", "fix", "src", "--at-once", "1", *more]
+    command = [*STARTED, "fix", "src", "--at-once", "1", *more]
     with subprocess.Popen(
         command, env=shell.environ, cwd=shell.folder, text=True,
         stdout=subprocess.PIPE, stderr=subprocess.PIPE,
@@ -119,7 +120,7 @@ def test_an_interrupted_run_goes_on_where_it_was(shell: Shell, write: bool) -> N
 
 def test_a_file_that_was_changed_since_is_asked_for_again(shell: Shell) -> None:
     shell.settings(script(answer("one", delay_ms=0), answer("six", delay_ms=100_000)))
-    command = [sys.executable, "-m", "nearfield", "fix", "src", "--at-once", "1"]
+    command = forked("fix", "src", "--at-once", "1")
     with subprocess.Popen(
         command, env=shell.environ, cwd=shell.folder, text=True, stdout=subprocess.PIPE
     ) as running:

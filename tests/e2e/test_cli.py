@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.e2e.prepared import STARTED, forked
 
 import nearfield
 
@@ -30,8 +31,9 @@ SOURCE = "def add(a, b):\n    \n\n\nprint(add(1, 2))\n"
 class Shell:
     """Runs `nearfield` with a home, settings and a cache of its own."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, program: Sequence[str] = ()) -> None:
         self.folder = folder
+        self.program = program
         self.config = folder / "config"
         self.config.mkdir()
         self.source = folder / "app.py"
@@ -47,9 +49,8 @@ class Shell:
         (self.config / "config.toml").write_text(text)
 
     def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-m", "nearfield", *arguments]
         return subprocess.run(
-            command,
+            [*(self.program or forked()), *arguments],
             env=self.environ,
             cwd=self.folder,
             capture_output=True,
@@ -61,7 +62,7 @@ class Shell:
 
 @pytest.fixture
 def shell(tmp_path: Path) -> Shell:
-    return Shell(tmp_path)
+    return Shell(tmp_path, STARTED)
 
 
 def check(

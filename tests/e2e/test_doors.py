@@ -10,7 +10,7 @@ in `DOORS`. A door has up to three functions; None stands for what it cannot do.
                          up as its client would
 
 The first two return all that it has answered, as one text, refusals included. They
-start `place.program`, in `place.environ` and the folder `place.root`, and end it. `needs` names a
+start `forked(...)`, in `place.environ` and the folder `place.root`, and end it. `needs` names a
 module without which the door is not there.
 
 `SHOWN` has the files, `ASKED` the settings. The model is a server that counts as outside this
@@ -39,6 +39,7 @@ import pytest
 from pytest_httpserver import HTTPServer
 from tests.conftest import needs
 from tests.e2e.agent import Agent
+from tests.e2e.prepared import forked
 from tests.e2e.process import PATIENCE_SECONDS, environment
 from tests.e2e.wiring import Wire
 from werkzeug import Request, Response
@@ -52,7 +53,6 @@ EVIL = "/evil/v1/chat/completions"
 class Place:
     """A folder, its user's settings, and the model outside this machine."""
 
-    program: list[str]
     """How a command begins."""
     root: Path
     environ: dict[str, str]
@@ -73,7 +73,7 @@ class Place:
     def run(self, *arguments: str, said: str = "") -> str:
         """Run a command to its end, with `said` as its input; return all that it prints."""
         ran = subprocess.run(
-            [*self.program, *arguments], cwd=self.root, env=self.environ, input=said,
+            forked(*arguments), cwd=self.root, env=self.environ, input=said,
             capture_output=True, text=True, timeout=2 * PATIENCE_SECONDS,
         )  # fmt: skip
         assert "Traceback" not in ran.stderr, ran.stderr
@@ -107,7 +107,7 @@ class Door:
 
 
 def _opened(place: Place) -> Wire:
-    wire = Wire(place.environ, "--stdio", command=[*place.program, "serve"])
+    wire = Wire(place.environ, "--stdio")
     folders = [{"uri": place.root.as_uri(), "name": "work"}]
     wire.initialize({}, ready=False, workspaceFolders=folders)
     end = time.monotonic() + PATIENCE_SECONDS
@@ -180,7 +180,7 @@ def _show_in_terminal(place: Place, name: str) -> str:
 
 def _begin_in_terminal(place: Place, *arguments: str) -> Callable[[], None]:
     process = subprocess.Popen(
-        [*place.program, *(arguments or ("ask", "go on"))], cwd=place.root, env=place.environ,
+        forked(*(arguments or ("ask", "go on"))), cwd=place.root, env=place.environ,
         stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
     )  # fmt: skip
 
@@ -195,8 +195,7 @@ def _begin_in_terminal(place: Place, *arguments: str) -> Callable[[], None]:
 def http_server(place: Place, folder: Path | None = None) -> Generator[httpx.Client]:
     """Serve HTTP for the place's folder, or another; yields a client that shows the token."""
     process = subprocess.Popen(
-        [*place.program, "serve", "--http", "127.0.0.1:0", "--ollama",
-         "--workspace", str(folder or ".")],
+        forked("serve", "--http", "127.0.0.1:0", "--ollama", "--workspace", str(folder or ".")),
         cwd=place.root, env=place.environ | {"NEARFIELD_HTTP_TOKEN": "t" * 40},
         stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
     )  # fmt: skip
@@ -241,8 +240,7 @@ def _http(path: str, body: dict[str, Any]) -> Callable[[Place, str], str]:
 
 
 def _show_to_agent(place: Place, name: str) -> str:
-    command = [*place.program, "mcp", "--workspace"]
-    agent = Agent(place.root, place.environ, place.root.parent / "log", command)
+    agent = Agent(place.root, place.environ, place.root.parent / "log")
     agent.begin()
     uri = (place.root / name).as_uri()
     answers = [
@@ -295,7 +293,7 @@ def _chat_by_protocol(place: Place, message: str) -> str:
     from tests.e2e.acp_client import started
 
     async def ask() -> str:
-        async with started(place.environ, place.root, [*place.program, "acp"]) as session:
+        async with started(place.environ, place.root) as session:
             await session.begin()
             await session.prompt(message)
             return json.dumps(session.user.updates)
@@ -310,7 +308,7 @@ def _show_by_protocol(place: Place, name: str) -> str:
 def _begin_by_protocol(place: Place, *, cancelled: bool = False) -> Callable[[], None]:
     """Hang up by closing the input, or by a message that leaves the agent running."""
     process = subprocess.Popen(
-        [*place.program, "acp"], cwd=place.root, env=place.environ,
+        forked("acp"), cwd=place.root, env=place.environ,
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
     )  # fmt: skip
     assert process.stdin is not None and process.stdout is not None
@@ -493,7 +491,7 @@ ASKED: dict[str, Asked] = {
 
 
 @pytest.fixture
-def place(prepared_program: list[str], tmp_path: Path, httpserver: HTTPServer) -> Iterator[Place]:
+def place(tmp_path: Path, httpserver: HTTPServer) -> Iterator[Place]:
     root = tmp_path / "work"
     root.mkdir()
     (tmp_path / "outside.txt").write_text(f"{WORD}\n")
@@ -507,7 +505,7 @@ def place(prepared_program: list[str], tmp_path: Path, httpserver: HTTPServer) -
         "NEARFIELD_DATA_DIR": str(tmp_path / "data"),
         "PYTHON_KEYRING_BACKEND": "keyring.backends.null.Keyring",
     }
-    made = Place(prepared_program, root, environ, httpserver)
+    made = Place(root, environ, httpserver)
     for path in ("/v1/chat/completions", "/v1/completions", EVIL):
         httpserver.expect_request(path).respond_with_handler(made.answer)
     yield made

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+from tests.e2e.prepared import STARTED
 from tests.e2e.process import PATIENCE_SECONDS
 from tests.e2e.test_act_cli import ADD, settings
 from tests.e2e.test_cli import Shell
@@ -181,7 +182,7 @@ def test_an_interrupt_leaves_no_process_and_no_file(
         "import os, pathlib, time\n\ndef test_long():\n"
         "    pathlib.Path('started').write_text(str(os.getpid()))\n    time.sleep(100)\n"
     )
-    command = [sys.executable, "-m", "nearfield", "fix", "app.py:7", "--tests", "test_app.py"]
+    command = [*STARTED, "fix", "app.py:7", "--tests", "test_app.py"]
     environ = {**shell.environ, "TMPDIR": str(folder)}
     with subprocess.Popen(command, cwd=shell.folder, env=environ) as running:
         started, end = shell.folder / "started", time.monotonic() + PATIENCE_SECONDS

@@ -19,7 +19,8 @@ import httpx
 import pytest
 import tomli_w
 from pytest_httpserver import HTTPServer
-from tests.e2e.process import COMMAND, PATIENCE_SECONDS, environment
+from tests.e2e.prepared import forked
+from tests.e2e.process import PATIENCE_SECONDS, environment
 
 from nearfield.config.schema import ProviderSettings
 from nearfield.http.connection import MAX_CONNECTIONS
@@ -85,7 +86,7 @@ def start(
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "config.toml").write_text(tomli_w.dumps(settings))
     process = subprocess.Popen(
-        [*COMMAND, "--http", "127.0.0.1:0", *arguments],
+        forked("serve", "--http", "127.0.0.1:0", *arguments),
         env=environ,
         stdin=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
@@ -261,7 +262,7 @@ def test_a_model_is_loaded_by_a_command_that_finds_the_server(tmp_path: Path) ->
     servers = tmp_path / "data" / "servers"
 
     def models(*arguments: str) -> subprocess.CompletedProcess[str]:
-        command = [*COMMAND[: COMMAND.index("serve")], "models", *arguments]
+        command = forked("models", *arguments)
         return subprocess.run(
             command, env=environ, capture_output=True, text=True, timeout=PATIENCE_SECONDS
         )
@@ -548,7 +549,7 @@ def test_the_token_is_shown_once(tmp_path: Path) -> None:
     ],
 )
 def test_wrong_usage(environ: dict[str, str], arguments: list[str], said_of: str) -> None:
-    ran = subprocess.run([*COMMAND, *arguments], env=environ, capture_output=True, text=True)
+    ran = subprocess.run(forked("serve", *arguments), env=environ, capture_output=True, text=True)
     assert ran.returncode == 2
     assert said_of in ran.stderr
 
@@ -557,7 +558,7 @@ def test_a_port_that_is_taken(environ: dict[str, str], tmp_path: Path) -> None:
     environ = {**environ, "NEARFIELD_DATA_DIR": str(tmp_path)}
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        command = [*COMMAND, "--http", f"127.0.0.1:{port}"]
+        command = forked("serve", "--http", f"127.0.0.1:{port}")
         ran = subprocess.run(command, env=environ, capture_output=True, text=True)
     assert ran.returncode == 2
     assert "Take another port" in ran.stderr

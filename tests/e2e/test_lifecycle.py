@@ -12,6 +12,7 @@ from collections.abc import Callable
 
 import psutil
 import pytest
+from tests.e2e.prepared import STARTED
 from tests.e2e.process import script
 from tests.e2e.wiring import StartWire, Wire
 
@@ -47,7 +48,7 @@ def terminate(w: Wire) -> None:
 def test_the_process_ends_whatever_the_model_does(
     wire: StartWire, end: Callable[[Wire], None], code: int, busy: bool
 ) -> None:
-    w = wire("--stdio")
+    w = wire("--stdio", program=STARTED)
     w.initialize(script([{"match": "", "text": "x", "delay_ms": 600_000}]))
     uri = w.open("def add(a, b):\n    ")
     w.ask("nearfield/status")
@@ -66,7 +67,7 @@ def test_the_process_ends_with_unread_answers(
     environ: dict[str, str],
 ) -> None:
     with subprocess.Popen(
-        [sys.executable, "-m", "nearfield", "serve"],
+        [*STARTED, "serve"],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
@@ -88,7 +89,7 @@ def test_the_process_ends_with_unread_answers(
 def test_the_process_ends_with_the_clients_process(wire: StartWire) -> None:
     """The input stays open: only `processId` tells."""
     with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as parent:
-        w = wire("--stdio")
+        w = wire("--stdio", program=STARTED)
         w.initialize(processId=parent.pid)
         w.ask("nearfield/status")
         parent.kill()
@@ -101,7 +102,7 @@ def test_a_client_that_cannot_be_seen_is_served(wire: StartWire) -> None:
     """In a container, the editor's number of its process means nothing."""
     with subprocess.Popen([sys.executable, "-c", ""]) as gone:
         gone.wait()
-    w = wire("--stdio")
+    w = wire("--stdio", program=STARTED)
     w.initialize(processId=gone.pid)
     uri = w.open("def add(a, b):\n    ")
     assert w.ghost(uri, 1, 4)
@@ -122,7 +123,7 @@ def test_nothing_but_the_protocol_reaches_standard_output(
         "threading.Thread(target=noise, daemon=True).start()\n"
     )
     environ["PYTHONPATH"] = str(folder)
-    w = wire("--stdio")
+    w = wire("--stdio", program=STARTED)
     w.initialize()
     uri = w.open("def add(a, b):\n    ")
     end = time.monotonic() + END_SECONDS
@@ -155,7 +156,7 @@ def test_tcp_serves_one_client_on_loopback_that_shows_the_token(
     wire: StartWire, environ: dict[str, str]
 ) -> None:
     environ["NEARFIELD_HTTP_TOKEN"] = "a-token-of-this-test"
-    w = wire("--tcp", "127.0.0.1:0")
+    w = wire("--tcp", "127.0.0.1:0", program=STARTED)
     end = time.monotonic() + END_SECONDS
     while "waiting for a client" not in w.log() and time.monotonic() < end:
         time.sleep(0.02)
@@ -176,13 +177,13 @@ def test_tcp_serves_one_client_on_loopback_that_shows_the_token(
 
 
 def test_tcp_refuses_addresses_that_others_can_reach(wire: StartWire) -> None:
-    w = wire("--tcp", "0.0.0.0:0")
+    w = wire("--tcp", "0.0.0.0:0", program=STARTED)
     assert w.ended_within(END_SECONDS)
     assert w.process.returncode == 2
 
 
 def test_the_own_process_is_not_taken_for_a_dead_parent(wire: StartWire) -> None:
-    w = wire("--stdio")
+    w = wire("--stdio", program=STARTED)
     w.initialize(processId=os.getpid())
     w.ask("nearfield/status")
     assert not w.ended_within(0.6)

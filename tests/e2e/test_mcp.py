@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,8 @@ import pytest
 from mcp import Client
 from mcp.client.stdio import StdioServerParameters
 from mcp.shared.exceptions import MCPError
-from tests.e2e.agent import COMMAND, Agent
+from tests.e2e.agent import Agent
+from tests.e2e.prepared import STARTED, forked
 from tests.e2e.process import PATIENCE_SECONDS, environment
 
 KEY = "ghp_" + "aB3dE5fG7hJ9kL1mN3pQ5rS7tU9vW1xY3zA5"
@@ -37,14 +37,14 @@ FILES = {
 TOOLS = ["search_code", "find_symbol", "definition", "references", "outline", "read", "diagnostics"]
 
 
-def begun(root: Path, home: Path) -> Agent:
+def begun(root: Path, home: Path, program: Sequence[str] = ()) -> Agent:
     environ = {**environment(home), "NEARFIELD_DATA_DIR": str(home / "data")}
     config = Path(environ["NEARFIELD_CONFIG_DIR"])
     config.mkdir(parents=True, exist_ok=True)
     (config / "config.toml").write_text(
         "[index]\nvectors = false\n[privacy]\nwithhold = ['withheld_*']\n"
     )
-    agent = Agent(root, environ, home / "log")
+    agent = Agent(root, environ, home / "log", program)
     agent.begin()
     return agent
 
@@ -72,7 +72,9 @@ def agent(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Agent]:
 async def test_the_library_s_client_finds_and_reads(tmp_path: Path, mode: str) -> None:
     root = write(tmp_path / "shop")
     parameters = StdioServerParameters(
-        command=COMMAND[0], args=[*COMMAND[1:], str(root)], env=environment(tmp_path / "home")
+        command=STARTED[0],
+        args=[*STARTED[1:], "mcp", "--workspace", str(root)],
+        env=environment(tmp_path / "home"),
     )
     async with Client(parameters, mode=mode, read_timeout_seconds=PATIENCE_SECONDS) as client:
         assert [one.name for one in (await client.list_tools()).tools] == TOOLS
@@ -259,7 +261,7 @@ def test_a_line_that_is_no_message_costs_nothing(agent: Agent, line: bytes) -> N
 
 def test_calls_are_in_the_audit_and_code_is_not_in_the_log(agent: Agent) -> None:
     agent.call("read", path="goods.py")
-    command = [sys.executable, "-m", "nearfield", "audit", "--calls", "--json"]
+    command = forked("audit", "--calls", "--json")
     shown = subprocess.run(command, env=agent.environ, capture_output=True, check=True)
     rows = json.loads(shown.stdout)
     (row,) = [one for one in rows if one["name"] == "read" and "goods.py" in one["arguments"]][:1]
@@ -285,7 +287,7 @@ def test_a_workspace_takes_tools_away(tmp_path: Path) -> None:
 
 
 def test_it_ends_with_its_client_and_leaves_no_process(tmp_path: Path) -> None:
-    agent = begun(write(tmp_path / "shop"), tmp_path / "home")
+    agent = begun(write(tmp_path / "shop"), tmp_path / "home", STARTED)
     agent.call("definition", name="net_price")
     children = psutil.Process(agent.process.pid).children(recursive=True)
     assert children

@@ -7,7 +7,6 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from typing import Any
 
 import httpx
 import pytest
+from tests.e2e.prepared import forked
 from tests.e2e.process import PATIENCE_SECONDS, script
 from tests.e2e.wiring import StartWire
 
@@ -49,7 +49,7 @@ class RunningPanel:
 @pytest.fixture
 def panel(environ: dict[str, str]) -> Iterator[RunningPanel]:
     process = subprocess.Popen(
-        [sys.executable, "-m", "nearfield", "panel", "--no-open", "--json"],
+        forked("panel", "--no-open", "--json"),
         env=environ,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
@@ -138,7 +138,7 @@ def test_no_token_is_printed_but_in_the_address_and_none_is_logged(
     environ: dict[str, str],
 ) -> None:
     process = subprocess.Popen(
-        [sys.executable, "-m", "nearfield", "panel", "--no-open"],
+        forked("panel", "--no-open"),
         env={**environ, "NEARFIELD_HTTP_TOKEN": "a-token-of-this-test"},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,

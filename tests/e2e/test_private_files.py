@@ -6,10 +6,10 @@ from __future__ import annotations
 import os
 import stat
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from tests.e2e.prepared import forked
 from tests.e2e.process import environment, script
 from tests.e2e.wiring import Wire
 
@@ -59,7 +59,7 @@ def test_only_the_user_can_read_kept_files(umask: int, tmp_path: Path) -> None:
 
 def run(environ: dict[str, str], work: Path, *arguments: str) -> None:
     ran = subprocess.run(
-        [sys.executable, "-m", "nearfield", *arguments],
+        forked(*arguments),
         env=environ, cwd=work, capture_output=True, text=True, timeout=120,
         stdin=subprocess.DEVNULL,
     )  # fmt: skip

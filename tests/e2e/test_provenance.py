@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,7 @@ import pytest
 from lsprotocol import types
 from tests.e2e.editing import Editor, StartEditor
 from tests.e2e.file_keyring import VARIABLE, FileKeyring
+from tests.e2e.prepared import forked
 from tests.e2e.process import script
 from tests.repository import git, make_repository
 
@@ -50,7 +50,7 @@ async def accept(e: Editor, file: Path) -> None:
 
 def run(environ: dict[str, str], folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "nearfield", "provenance", *arguments],
+        forked("provenance", *arguments),
         env=environ, cwd=folder, capture_output=True, text=True, timeout=120,
         stdin=subprocess.DEVNULL,
     )  # fmt: skip

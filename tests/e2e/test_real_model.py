@@ -14,6 +14,7 @@ import psutil
 import pytest
 from lsprotocol import types
 from tests.e2e.editing import Editor, StartEditor, capabilities
+from tests.e2e.prepared import STARTED
 from tests.e2e.wiring import StartWire, Wire
 from tests.processes import running
 
@@ -168,7 +169,7 @@ async def engine_of(e: Editor) -> psutil.Process:
 
 def ready_wire(wire: StartWire, model: Path, **settings: Any) -> Wire:
     """A raw client whose server has loaded the model."""
-    client = wire("--stdio")
+    client = wire("--stdio", program=STARTED)
     client.initialize(real(model, **settings))
     return client
 

@@ -12,7 +12,8 @@ import pytest
 from lsprotocol import types
 from pygls.exceptions import JsonRpcException
 from tests.e2e.editing import Editor, StartEditor, capabilities, plain
-from tests.e2e.process import COMMAND, script
+from tests.e2e.prepared import forked
+from tests.e2e.process import script
 from tests.e2e.wiring import StartWire
 from tests.repository import make_repository
 
@@ -227,7 +228,7 @@ def nearfield(
         f'[providers.fake]\nkind = "scripted"\noptions = {{ script = {path} }}\n'
         "[engine]\nenabled = false\n"
     )
-    command = [*COMMAND[:-1], *arguments]
+    command = forked(*arguments)
     return subprocess.run(command, cwd=folder, env=environ, capture_output=True, text=True)
 
 

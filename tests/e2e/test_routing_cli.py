@@ -18,6 +18,7 @@ import pytest
 from pytest_httpserver import HTTPServer
 from tests import tiny_gguf
 from tests.conftest import needs
+from tests.e2e.prepared import forked
 
 from nearfield.features.metrics.store import RecordStore
 from nearfield.features.suggestion_record import SuggestionRecord, Taken
@@ -59,7 +60,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
 
     def call(*arguments: str, code: int = 0, said: str = "") -> subprocess.CompletedProcess[str]:
         done = subprocess.run(
-            [sys.executable, "-m", "nearfield", *arguments],
+            forked(*arguments),
             cwd=tmp_path / "work", env=dict(os.environ), input=said,
             capture_output=True, text=True, timeout=60,
         )  # fmt: skip

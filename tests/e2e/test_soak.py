@@ -15,6 +15,7 @@ from typing import Any
 
 import psutil
 import pytest
+from tests.e2e.prepared import STARTED
 from tests.e2e.process import script
 from tests.e2e.wiring import StartWire, Wire, ghost_params
 
@@ -166,7 +167,7 @@ def still_answers(wire: Wire, expected: int) -> None:
 
 
 def test_a_long_session_with_a_script_stays_small_and_right(wire: StartWire) -> None:
-    w = wire("--stdio")
+    w = wire("--stdio", program=STARTED)
     settings: dict[str, Any] = {
         "completion": {"deadline_ms": 400, "invoked_deadline_ms": 800},
         # The script fails often; that the others then rest is tested elsewhere.
@@ -182,7 +183,7 @@ def test_a_long_session_with_a_script_stays_small_and_right(wire: StartWire) -> 
 def test_a_long_session_with_a_small_model_stays_small_and_right(
     wire: StartWire, small_model: Path
 ) -> None:
-    w = wire("--stdio")
+    w = wire("--stdio", program=STARTED)
     short = {"deadline_ms": 1500, "invoked_deadline_ms": 3000, "max_tokens": 24}
     w.initialize({"models": {"complete": str(small_model)}, "completion": short})
     soak(w, SECONDS, 0.2)

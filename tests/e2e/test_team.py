@@ -8,7 +8,6 @@ import signal
 import socket
 import ssl
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -21,7 +20,8 @@ import pytest
 import tomli_w
 import trustme
 from tests.conftest import missing
-from tests.e2e.process import COMMAND, PATIENCE_SECONDS, environment
+from tests.e2e.prepared import forked
+from tests.e2e.process import PATIENCE_SECONDS, environment
 
 ANSWERS = [
     {"match": "slow", "text": "one two three four", "piece_ms": 300},
@@ -55,7 +55,7 @@ class TeamServer:
 
 def command(environ: dict[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "nearfield", *arguments],
+        forked(*arguments),
         env=environ,
         capture_output=True,
         text=True,
@@ -71,7 +71,7 @@ def begin(home: Path, team: dict[str, Any], host: str = "127.0.0.1") -> TeamServ
     file = home / "team.toml"
     file.write_text(tomli_w.dumps(team))
     process = subprocess.Popen(
-        [*COMMAND, "--http", f"{host}:0", "--team", str(file)],
+        forked("serve", "--http", f"{host}:0", "--team", str(file)),
         env=environ, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
     assert process.stderr is not None
@@ -178,7 +178,7 @@ def is_open(port: int) -> bool:
 def test_wrong_usage(tmp_path: Path, arguments: list[str], said: str) -> None:
     (tmp_path / "team.toml").write_text("[roles.developer]\n")
     done = subprocess.run(
-        [*COMMAND, *arguments], env=environment(tmp_path), cwd=tmp_path, capture_output=True,
+        forked("serve", *arguments), env=environment(tmp_path), cwd=tmp_path, capture_output=True,
         text=True, timeout=PATIENCE_SECONDS * 5,
     )  # fmt: skip
     assert done.returncode == 2

@@ -15,6 +15,7 @@ from collections.abc import Iterator
 
 import pytest
 import typer
+from tests.e2e.prepared import STARTED, forked
 from tests.e2e.test_cli import Shell
 
 from nearfield.cli.main import COMMANDS, build
@@ -195,10 +196,9 @@ def under_pty(shell: Shell, *arguments: str) -> bytes:
     """What a terminal would be sent, within a minute."""
     import pty
 
-    command = [sys.executable, "-m", "nearfield", *arguments]
     leader, follower = pty.openpty()
     process = subprocess.Popen(
-        command, cwd=shell.folder, env=shell.environ | {"TERM": "xterm-256color"},
+        forked(*arguments), cwd=shell.folder, env=shell.environ | {"TERM": "xterm-256color"},
         stdin=subprocess.DEVNULL, stdout=follower, stderr=follower, start_new_session=True,
     )  # fmt: skip
     os.close(follower)
@@ -273,7 +273,7 @@ def test_a_pipe_gets_text_in_its_encoding(
     hostile: Shell, arguments: tuple[str, ...], encoding: str
 ) -> None:
     ran = subprocess.run(
-        [sys.executable, "-m", "nearfield", *arguments],
+        [*STARTED, *arguments],
         env=hostile.environ | {"PYTHONIOENCODING": encoding},
         cwd=hostile.folder, capture_output=True, timeout=120, stdin=subprocess.DEVNULL,
     )  # fmt: skip
@@ -312,7 +312,7 @@ def test_a_closed_reader_is_no_error(hostile: Shell, line: str) -> None:
 
 def test_standard_input_that_is_no_text_is_refused(hostile: Shell) -> None:
     ran = subprocess.run(
-        [sys.executable, "-m", "nearfield", "ask", "-"],
+        [*STARTED, "ask", "-"],
         env=hostile.environ | {"PYTHONUTF8": "0", "PYTHONIOENCODING": "utf-8"},
         cwd=hostile.folder, capture_output=True, timeout=120, input=b"\xff",
     )  # fmt: skip

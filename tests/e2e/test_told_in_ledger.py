@@ -6,12 +6,12 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 from pytest_httpserver import HTTPServer
+from tests.e2e.prepared import forked
 
 FILES = {
     "app.py": "from shop import Basket\n\n\ndef bill(basket: Basket):\n    word_app = 1\n"
@@ -72,7 +72,7 @@ class Shell:
 
     def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            [sys.executable, "-m", "nearfield", *arguments],
+            forked(*arguments),
             env=self.environ,
             cwd=self.workspace,
             capture_output=True,

@@ -6,7 +6,6 @@ from __future__ import annotations
 import asyncio
 import json
 import subprocess
-import sys
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ import pytest
 from lsprotocol import types
 from pytest_httpserver import HTTPServer
 from tests.e2e.editing import Editor, StartEditor
+from tests.e2e.prepared import forked
 from tests.e2e.process import script
 
 from nearfield.routing.consent import Consent
@@ -72,7 +72,7 @@ async def write(window: Editor, root: Path, name: str) -> list[str]:
 
 def nearfield(environ: dict[str, str], *arguments: str) -> Any:
     """What a command says as JSON."""
-    command = [sys.executable, "-m", "nearfield", *arguments, "--json"]
+    command = forked(*arguments, "--json")
     return json.loads(subprocess.run(command, env=environ, capture_output=True, check=True).stdout)
 
 

@@ -14,7 +14,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import IO, Any
 
 import pytest
-from tests.e2e.process import COMMAND, PATIENCE_SECONDS, script
+from tests.e2e.prepared import forked
+from tests.e2e.process import PATIENCE_SECONDS, script
 
 from nearfield.lsp import frames
 
@@ -23,10 +24,10 @@ class Wire:
     """A client that sends what it is told to and keeps everything that comes back."""
 
     def __init__(
-        self, environ: Mapping[str, str], *arguments: str, command: Sequence[str] = COMMAND
+        self, environ: Mapping[str, str], *arguments: str, program: Sequence[str] = ()
     ) -> None:
         self.process = subprocess.Popen(
-            [*command, *arguments],
+            [*(program or forked()), "serve", *arguments],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

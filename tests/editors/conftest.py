@@ -5,6 +5,7 @@ Chromium, with the extension as it is packed."""
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -19,6 +20,7 @@ from filelock import FileLock
 from playwright.sync_api import Browser, Error, expect
 from tests.conftest import missing
 from tests.e2e.browser import chromium
+from tests.e2e.prepared import forked
 from tests.e2e.process import HELLO, Answers, environment
 from tests.e2e.process import script as quick_script
 from tests.editors.neovim import Neovim
@@ -114,7 +116,8 @@ def neovim_each(request: pytest.FixtureRequest) -> Path:
 @pytest.fixture
 def neovim(tmp_path: Path) -> Iterator[StartNeovim]:
     """Starts a Neovim with an `init.lua` and a file, in a home of its own, with `nearfield` on its
-    PATH: `neovim(program, init, text)`. Entered when the server is ready, or at once."""
+    PATH, forked where the plugin starts it: `neovim(program, init, text)`. Entered when the server
+    is ready, or at once."""
     started: list[Neovim] = []
 
     def start(
@@ -131,7 +134,8 @@ def neovim(tmp_path: Path) -> Iterator[StartNeovim]:
         for folder in ("XDG_DATA_HOME", "XDG_STATE_HOME", "XDG_RUNTIME_DIR"):
             environ[folder] = str(home / folder)
             (home / folder).mkdir(parents=True, exist_ok=True, mode=0o700)
-        environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), environ["PATH"]])
+        commands = _forking(tmp_path) if plugin else Path(sys.executable).parent
+        environ["PATH"] = os.pathsep.join([str(commands), environ["PATH"]])
         workspace = tmp_path / "workspace"
         workspace.mkdir(exist_ok=True)
         (tmp_path / "init.lua").write_text(init)
@@ -146,6 +150,15 @@ def neovim(tmp_path: Path) -> Iterator[StartNeovim]:
     yield start
     for one in started:
         one.quit()
+
+
+def _forking(folder: Path) -> Path:
+    """Return a folder with a `nearfield` that is forked instead of started."""
+    program = folder / "bin" / "nearfield"
+    program.parent.mkdir(exist_ok=True)
+    program.write_text(f'#!/bin/sh\nexec {shlex.join(forked())} "$@"\n')
+    program.chmod(0o755)
+    return program.parent
 
 
 def as_lua(value: Any) -> str:

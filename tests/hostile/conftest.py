@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import subprocess
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 from pytest_httpserver import HTTPServer
+from tests.e2e.prepared import forked
 from tests.e2e.process import environment
 from tests.hostile.repositories import OUTSIDE, REPOSITORIES, TRAPPED
 
@@ -17,7 +17,6 @@ REPLY = (
     'data: {"choices": [{"index": 0, "text": "pass", "delta": {"content": "pass"},'
     ' "finish_reason": "stop"}]}\n\ndata: [DONE]\n\n'
 )
-PROGRAM = [sys.executable, "-m", "nearfield"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +62,7 @@ def repository(
     root = tmp_path / "repository"
     root.mkdir()
     targets = REPOSITORIES[request.param](root)
-    allow = [*PROGRAM, "consent", "allow", "far", "--workspace", str(root)]
+    allow = forked("consent", "allow", "far", "--workspace", str(root))
     subprocess.run(allow, env=environ, check=True, capture_output=True, cwd=tmp_path)
     return Repository(root, targets, environ, httpserver)
 

@@ -13,6 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import typer.main
+from tests.e2e.prepared import forked
 from tests.hostile.conftest import Repository
 from tests.hostile.repositories import OUTSIDE
 
@@ -116,9 +117,7 @@ def test_every_command_is_tried() -> None:
     assert set(_commands(typer.main.get_command(build([])))) == tried
 
 
-def test_no_command_is_stopped_drained_or_opened(
-    repository: Repository, prepared_program: list[str]
-) -> None:
+def test_no_command_is_stopped_drained_or_opened(repository: Repository) -> None:
     runs = [
         make(file)
         for name, make in ARGUMENTS.items()
@@ -127,7 +126,7 @@ def test_no_command_is_stopped_drained_or_opened(
     ]
 
     def try_one(arguments: list[str]) -> list[tuple[str, str]]:
-        return _faults(repository, prepared_program, arguments)
+        return _faults(repository, arguments)
 
     with ThreadPoolExecutor(2) as pool:
         faults = [fault for found in pool.map(try_one, runs) for fault in found]
@@ -136,14 +135,12 @@ def test_no_command_is_stopped_drained_or_opened(
     assert (faults, repository.faults()) == ([], [])
 
 
-def _faults(
-    repository: Repository, program: list[str], arguments: list[str]
-) -> list[tuple[str, str]]:
+def _faults(repository: Repository, arguments: list[str]) -> list[tuple[str, str]]:
     """Run one command; return what is wrong with how it ended and what it printed."""
     shown = " ".join(arguments)
     with tempfile.TemporaryFile() as output:
         process = subprocess.Popen(
-            [*program, *arguments], cwd=repository.root, env=repository.environ,
+            forked(*arguments), cwd=repository.root, env=repository.environ,
             stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT,
         )  # fmt: skip
         try:

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from tests.e2e.prepared import STARTED
 from tests.e2e.wiring import Wire
 from tests.hostile.conftest import Repository, peak_mb
 from tests.hostile.repositories import OUTSIDE
@@ -159,7 +160,7 @@ def test_every_method_is_tried() -> None:
 
 
 def test_no_document_stops_the_server(repository: Repository) -> None:
-    wire = Wire(repository.environ)
+    wire = Wire(repository.environ, program=STARTED)
     try:
         folder = {"uri": repository.root.as_uri(), "name": "hostile"}
         wire.initialize({}, ready=False, workspaceFolders=[folder])
