@@ -39,14 +39,6 @@ def read_tokens(usage: Usage | None, request: InfillRequest | EditRequest | Chat
     return estimate_tokens(len(request.prefix) + len(request.suffix) + shown)
 
 
-def written_tokens(usage: Usage | None, counted: int, characters: int) -> int:
-    """Return the tokens that a provider wrote: as it says, else those that were `counted` in its
-    answer, else an estimate by its `characters`."""
-    if usage is not None and usage.generated_tokens is not None:
-        return usage.generated_tokens
-    return counted or estimate_tokens(characters)
-
-
 def price(
     budget: Budget, model: str, tokens_in: int, tokens_out: int, base_url: str = ""
 ) -> Decimal | None:

@@ -32,7 +32,6 @@ from nearfield.routing.egress import Egress
 from nearfield.routing.guard import Guard, PreparedRequest, Remote, Request, remote
 from nearfield.routing.ledger import LocalUse
 from nearfield.routing.load import ProviderLoad
-from nearfield.routing.money import written_tokens
 from nearfield.routing.pause import UserPause
 from nearfield.routing.plan import Candidate, Funds, Plan, plan
 from nearfield.routing.request_context import Offer, RequestContext
@@ -300,15 +299,12 @@ class ProviderPool:
         """Keep an answer, in the background."""
         self.hold(asyncio.to_thread(self.answers.put, key, request, text), "keep an answer")
 
-    def count(
-        self, name: str, context: RequestContext, usage: Usage | None, tokens: int, characters: int
-    ) -> None:
-        """Count what a provider on this machine did; written now and then. `tokens` of `characters`
-        were counted, 0 where it does not tell its tokens."""
+    def count(self, name: str, context: RequestContext, usage: Usage | None, written: int) -> None:
+        """Count what a provider on this machine did, of which it wrote `written` tokens. The sums
+        reach the disk now and then."""
         if name not in self.local:
             return
         read = (usage.prompt_tokens if usage else None) or 0
-        written = written_tokens(usage, tokens, characters)
         day = datetime.now().strftime("%Y-%m-%d")
         model = self.providers[name].model
         for what, number in (("requests", 1), ("in", read), ("out", written)):

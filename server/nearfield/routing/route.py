@@ -33,12 +33,12 @@ from nearfield.providers.estimate import CHARS_PER_TOKEN
 from nearfield.routing.activity import METER, REPORT, Watch, watched
 from nearfield.routing.egress import Egress
 from nearfield.routing.load import CountedRequest
-from nearfield.routing.money import read_tokens, written_tokens
+from nearfield.routing.money import estimate_tokens, read_tokens
 from nearfield.routing.plain_text import PlainText, literal_in
 from nearfield.routing.plan import Step, Use
 from nearfield.routing.provider_pool import ProviderPool
 from nearfield.routing.quality import REPEATS, JudgedAnswer, is_endless, judge
-from nearfield.routing.request_context import RequestContext
+from nearfield.routing.request_context import Offer, RequestContext
 from nearfield.routing.running import RunningRequest
 from nearfield.routing.unanswered import SHARE, Unanswered
 from nearfield.types import ChatRequest, Delta, EditRequest, Finish, InfillRequest, Usage
@@ -113,20 +113,18 @@ class Route:
         by_rules: bool = True,
     ) -> None:
         self._pool = pool
-        self._by_rules = by_rules and not context.only
+        self._by_rules = by_rules
         self._role = role
         self._request = request
         if context.owner and not isinstance(request, EditRequest):
             self._request = replace(request, owner=context.owner)
         self._complex = complex_task
+        self._context = context
         self._items = self._run()
         self._shown = ""
         self._held: _CandidateReply | None = None
-        names = [context.only] if context.only else pool.named(role)
-        self._names: Sequence[str] = names
-        self.provider: Provider | None = pool.providers[names[0]] if names else None
-        self._unanswered = Unanswered(pool, self._request, context)
-        self.failures, self.offers = self._unanswered.failures, self._unanswered.offers
+        self.provider: Provider | None = None
+        self._unanswered: Unanswered | None = None
         self.asked: set[str] = set()
         self._texts: dict[str, PlainText] = {}
         self.wrong = ""
@@ -146,12 +144,18 @@ class Route:
     ) -> None:
         await self._items.aclose()
 
-    @property
-    def _context(self) -> RequestContext:
-        return self._unanswered.context
-
     def __aiter__(self) -> AsyncIterator[Delta | Restart]:
         return self._items
+
+    @property
+    def failures(self) -> Sequence[str]:
+        """The reasons why the candidates before did not answer."""
+        return self._unanswered.failures if self._unanswered is not None else ()
+
+    @property
+    def offers(self) -> Sequence[Offer]:
+        """The providers that can be offered to the user."""
+        return self._unanswered.offers if self._unanswered is not None else ()
 
     @property
     def ended_by(self) -> str:
@@ -169,16 +173,15 @@ class Route:
 
     async def _run(self) -> AsyncGenerator[Delta | Restart]:
         self._pool.pause.check()
-        if self._by_rules and self._pool.config.routing.rules:
-            await self._apply_rules()
+        names = await self._candidates()
         # Completions and next edits stay with the provider that has read the document.
         priority = self._request.priority if isinstance(self._request, ChatRequest) else None
-        plan = await self._pool.plan(self._names, self._complex, self._context, priority)
+        plan = await self._pool.plan(names, self._complex, self._context, priority)
         for name in plan.offer:
-            await self._unanswered.offer(name, "this is a complex task")
+            await self._others().offer(name, "this is a complex task")
         for index, step in enumerate(plan.steps):
             if self._is_late():
-                self.failures.append("the deadline passed")
+                self._others().failures.append("the deadline passed")
                 break
             if _is_prefill(self._request) and step.name not in self._pool.local:
                 continue
@@ -194,12 +197,24 @@ class Route:
             for item in self._stand(self._held):
                 yield item
             return
-        raise self._unanswered.error(plan.skipped)
+        raise self._others().error(plan.skipped)
 
-    async def _apply_rules(self) -> None:
-        """Let the user's rules choose the providers."""
+    async def _candidates(self) -> Sequence[str]:
+        """Return the providers that may answer, in order: as the user's rules say where one fits,
+        else as the role names them."""
+        if self._context.only:
+            return (self._context.only,)
+        if not (self._by_rules and self._pool.config.routing.rules):
+            return self._pool.named(self._role)
         ruled = await self._pool.ruled(self._role, self._request, self._context, self._complex)
-        self.rule, self._names = ruled.rule, ruled.names
+        self.rule = ruled.rule
+        return ruled.names
+
+    def _others(self) -> Unanswered:
+        """Return the candidates that did not answer; most requests have none."""
+        if self._unanswered is None:
+            self._unanswered = Unanswered(self._pool, self._request, self._context)
+        return self._unanswered
 
     def _takes(self, name: str) -> bool:
         """Return whether the request is written in a form that the provider takes."""
@@ -211,9 +226,12 @@ class Route:
         use = step.failed if self._held is None else step.poor
         if use is Use.GO:
             return True
-        reason = self._reason()
-        offer = await self._unanswered.offer(step.name, reason, announce=use is Use.OFFER)
-        return use is Use.ASK and offer is not None and await self._unanswered.ask(offer)
+        others = self._others()
+        offer = await others.offer(step.name, self._reason(), announce=use is Use.OFFER)
+        if use is not Use.ASK or offer is None or not await others.ask(offer):
+            return False
+        self._context = others.context
+        return True
 
     def _reason(self) -> str:
         if self._held is not None:
@@ -254,7 +272,7 @@ class Route:
                         said.last, self._enough = Delta(finish=Finish.STOP), False
                         break
         except (ProviderError, EngineError) as error:
-            self._unanswered.failed(said.name, error)
+            self._others().failed(said.name, error)
             return
         finally:
             del self._pool.running[running.id]
@@ -378,24 +396,22 @@ class Route:
             spoke = False
             raise
         finally:
-            if not has_failed:
-                self._metered(name, usage, tokens, characters)
-            if spoke:
-                if breaker.has_failed:
-                    breaker.succeed()
-                if not _is_prefill(self._request):  # a prefill is not asked for by a user
-                    self._pool.count(name, self._context, usage, tokens, characters)
-            else:
+            if spoke and breaker.has_failed:
+                breaker.succeed()
+            elif not spoke:
                 breaker.abandon()
+            if not (has_failed or _is_prefill(self._request)):  # a user does not ask for a prefill
+                self._account(name, usage, tokens or estimate_tokens(characters), spoke)
 
-    def _metered(self, name: str, usage: Usage | None, tokens: int, characters: int) -> None:
-        """Tell the meter what the answer cost, also one whose client has hung up; estimated
-        where the provider has not said it yet."""
-        meter, request = METER.get(), self._request
-        if meter is None or _is_prefill(request):
-            return
-        read, written = read_tokens(usage, request), written_tokens(usage, tokens, characters)
-        meter(self._pool.providers[name].model, read, written)
+    def _account(self, name: str, usage: Usage | None, written: int, spoke: bool) -> None:
+        """Count what an answer cost, also one whose client has hung up: as the provider says, else
+        the `written` tokens that came."""
+        if usage is not None and usage.generated_tokens is not None:
+            written = usage.generated_tokens
+        if (meter := METER.get()) is not None:
+            meter(self._pool.providers[name].model, read_tokens(usage, self._request), written)
+        if spoke:
+            self._pool.count(name, self._context, usage, written)
 
     async def _spoken(
         self, name: str, request: InfillRequest | EditRequest | ChatRequest
