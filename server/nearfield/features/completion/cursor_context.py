@@ -67,6 +67,16 @@ class Inside(StrEnum):
     COMMENT = "comment"
 
 
+@dataclass(frozen=True, slots=True)
+class _Lines:
+    """The start and the end of the cursor's line, and the nearby lines above and below it."""
+
+    start: int
+    end: int
+    above: list[str]
+    below: list[str]
+
+
 @dataclass(frozen=True)
 class CursorContext:
     """The cursor in a document. `text` and `cursor` are as if the selected popup item had been
@@ -101,28 +111,33 @@ class CursorContext:
     # --- the lines around -------------------------------------------------------------------
 
     @cached_property
-    def _line(self) -> tuple[int, int]:
-        return line_start(self.text, self.cursor), line_end(self.text, self.cursor)
+    def _lines(self) -> _Lines:
+        text = self.text
+        start, end = line_start(text, self.cursor), line_end(text, self.cursor)
+        width = LINE_WIDTH * LINES_FOR_STYLE
+        above = split_lines(text[max(start - width, 0) : start])[-LINES_FOR_STYLE:]
+        below = split_lines(text[end : end + width])[1 : LINES_FOR_STYLE + 1]
+        return _Lines(start, end, above, below)
 
     @property
     def line_start(self) -> int:
         """The start of the cursor's line."""
-        return self._line[0]
+        return self._lines.start
 
     @property
     def line_end(self) -> int:
         """The end of the cursor's line, before its line break."""
-        return self._line[1]
+        return self._lines.end
 
     @cached_property
     def left(self) -> str:
         """The cursor's line up to the cursor; of a long line the last `LINE_CHARS`."""
-        return self.text[max(self.line_start, self.cursor - LINE_CHARS) : self.cursor]
+        return self.text[max(self._lines.start, self.cursor - LINE_CHARS) : self.cursor]
 
     @cached_property
     def rest(self) -> str:
         """The cursor's line after the cursor; of a long line the first `LINE_CHARS`."""
-        return self.text[self.cursor : min(self.line_end, self.cursor + LINE_CHARS)]
+        return self.text[self.cursor : min(self._lines.end, self.cursor + LINE_CHARS)]
 
     @cached_property
     def newline(self) -> str:
@@ -135,29 +150,19 @@ class CursorContext:
     @cached_property
     def below(self) -> tuple[str, ...]:
         """The visible lines below the cursor's, without trailing white space."""
-        lines = [line.rstrip() for line in self._nearby_below]
+        lines = [line.rstrip() for line in self._lines.below]
         return tuple(line for line in lines if line)[:LINES_BELOW]
 
     @cached_property
     def above(self) -> str:
         """The nearest visible line above the cursor's, without trailing white space."""
-        return next((line.rstrip() for line in reversed(self._nearby_above) if line.strip()), "")
+        return next((line.rstrip() for line in reversed(self._lines.above) if line.strip()), "")
 
     def closes_too_much(self, text: str) -> bool:
         """Return whether `text` at the cursor closes a bracket that neither it nor the nearby lines
         above have opened."""
-        above = "\n".join([*self._nearby_above, self.left])
+        above = "\n".join([*self._lines.above, self.left])
         return Scanner(self.language).feed(above).first_excess(text) is not None
-
-    @cached_property
-    def _nearby_below(self) -> list[str]:
-        window = self.text[self.line_end : self.line_end + LINE_WIDTH * LINES_FOR_STYLE]
-        return split_lines(window)[1 : LINES_FOR_STYLE + 1]
-
-    @cached_property
-    def _nearby_above(self) -> list[str]:
-        low = max(self.line_start - LINE_WIDTH * LINES_FOR_STYLE, 0)
-        return split_lines(self.text[low : self.line_start])[-LINES_FOR_STYLE:]
 
     # --- indentation ------------------------------------------------------------------------
 
@@ -167,7 +172,7 @@ class CursorContext:
         white = self.format.white
         if white in (White.TABS, White.SPACES):
             return white is White.TABS
-        lines = [*self._nearby_above, *self._nearby_below]
+        lines = [*self._lines.above, *self._lines.below]
         by_tab = sum(line.startswith("\t") for line in lines)
         by_space = sum(line.startswith("  ") for line in lines)
         if by_tab != by_space:
@@ -181,7 +186,8 @@ class CursorContext:
         """The width of one level of indentation in columns (a tab counts as four)."""
         if self.uses_tabs:
             return 4
-        widths = [indent_width(li) for li in self._nearby_above + self._nearby_below if li.strip()]
+        near = (*self._lines.above, *self._lines.below)
+        widths = [indent_width(line) for line in near if line.strip()]
         steps = [b - a for a, b in pairwise(widths) if 1 < b - a <= 8]
         return max(set(steps), key=steps.count) if steps else self.format.step
 
@@ -247,7 +253,7 @@ class CursorContext:
                     if span.start < self.cursor < span.end:
                         return Inside.COMMENT if is_comment else Inside.STRING
         # The end of a here-document may not be written yet, so the tree does not know it.
-        above = "\n".join(self._nearby_above)
+        above = "\n".join(self._lines.above)
         if "<<" in above and Scanner(self.language).feed(above + "\n").heredoc is not None:
             return Inside.STRING
         return Inside.CODE
@@ -271,7 +277,7 @@ class CursorContext:
         is_nested = self.below and indent_width(self.below[0]) > indent_width(above)
         if self.multiline == "always" or (opens_block(above, self.language) and not is_nested):
             return Extent.BODY
-        if self._nearby_below and self._nearby_below[0].strip():
+        if self._lines.below and self._lines.below[0].strip():
             closes = CONTINUES.match(self.below[0].strip())
             return Extent.BLOCK if closes else Extent.STATEMENT
         return Extent.BLOCK
@@ -354,7 +360,6 @@ class _Reader:
     def end(self, text: str, is_complete: bool) -> int | None:
         """Return the end as `unit_end` does."""
         left = self.context.left
-        self.state.feed(left)
         position = 0
         pieces = text.split("\n")
         for number, piece in enumerate(pieces):
@@ -369,7 +374,7 @@ class _Reader:
                 return self.taken[-1].end
             if not is_whole:
                 return None
-            if self._ends_with(line, piece):
+            if self._ends_with(line):
                 return self.taken[-1].end
         return (self.taken[-1].end if self.taken else 0) if is_complete else None
 
@@ -377,7 +382,7 @@ class _Reader:
         """Treat the typed line as a whole statement, unless a bracket is open: the model goes on
         with the next line."""
         left = self.context.left
-        if self.state.stack:
+        if self.state.feed(left).stack:
             self.base = indent_width(left)
         else:
             self.extent = self.context.extent_below(left)
@@ -411,9 +416,9 @@ class _Reader:
         is_closed = below and indent_width(below[0]) == line.width
         return not (is_closed and CONTINUES.match(below[0].strip()))
 
-    def _ends_with(self, line: _CandidateLine, piece: str) -> bool:
+    def _ends_with(self, line: _CandidateLine) -> bool:
         """Take the whole `line`; return whether the unit ends with the lines taken."""
-        self.state.feed(piece + "\n")
+        self.state.feed(line.whole + "\n")
         in_text = self.state.is_in_multiline_string or self.state.heredoc is not None
         if not line.code:
             if not self.taken or not self.at_boundary:
