@@ -174,10 +174,12 @@ class Document:
     that providers were sent, the last one last. `window` is what the last slice showed (see
     context/slice.py). `asked_at` is when the last request came, on the monotonic clock, `gap` the
     seconds between it and the one before. `focus` is where the last edit ended or the last request
-    was. `states` is what features keep for the document (`PerDocument`).
+    was. `states` is what features keep for the document (`PerDocument`). `is_open` is false once it
+    was closed, or opened again as another one.
     """
 
     snapshot: Snapshot
+    is_open: bool = True
     cursor: int | None = None
     focus: int | None = None
     edited: int | None = None
@@ -292,10 +294,10 @@ class Documents:
 
     def opened(self, snapshot: Snapshot) -> Document:
         """Add a document, or replace all that was known of its uri."""
+        self.closed(snapshot.uri)
         document = self._documents[snapshot.uri] = Document(snapshot)
-        self._documents.move_to_end(snapshot.uri)
         while len(self._documents) > self._kept:
-            self._documents.popitem(last=False)
+            self.closed(next(iter(self._documents)))
         return document
 
     def changed(self, snapshot: Snapshot, edits: Sequence[Edit]) -> bool:
@@ -331,7 +333,8 @@ class Documents:
 
     def closed(self, uri: str) -> None:
         """Forget the document."""
-        self._documents.pop(uri, None)
+        if (document := self._documents.pop(uri, None)) is not None:
+            document.is_open = False
 
     def at(self, snapshot: Snapshot) -> Document:
         """Return the document of `snapshot`, updated to it if the frontend sends no edits."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -105,6 +107,20 @@ def test_a_face_that_sends_no_edits_is_followed_by_the_texts() -> None:
     document.sent(PROMPT)
     document.asked(4)
     assert documents.at(snapshot("x = 1\n", 2)).asked(6) is Situation.NEW_LINE
+
+
+@pytest.mark.parametrize("how", ["closed", "opened again", "displaced"])
+def test_a_document_that_is_held_elsewhere_tells_that_it_is_no_longer_open(how: str) -> None:
+    documents = Documents(kept=1)
+    first = Snapshot("a", "python", 1, "x = 1")
+    held = documents.opened(first)
+    assert held.is_open
+    if how == "closed":
+        documents.closed("a")
+    else:
+        documents.opened(first if how == "opened again" else replace(first, uri="b"))
+    assert not held.is_open
+    assert [document.is_open for document in documents] == [True] * (how != "closed")
 
 
 def test_an_older_snapshot_changes_nothing_and_is_stale() -> None:
