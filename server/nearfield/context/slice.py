@@ -68,15 +68,13 @@ class SliceBudget:
 @dataclass(frozen=True, slots=True)
 class Slice:
     """The part of a document for a prompt. `prefix` ends with `typed`, the cursor's line up to the
-    cursor. `path` is relative to the workspace. `window` is passed to the document's next call.
-    `end` is the offset at which the suffix ends. `snippets` of other files are added by the caller.
-    `cells` counts the characters of `prefix` from notebook cells above."""
+    cursor. `window` is passed to the document's next call. `end` is the offset at which the suffix
+    ends. `snippets` of other files are added by the caller. `cells` counts the characters of
+    `prefix` from notebook cells above."""
 
     prefix: str
     suffix: str
     typed: str
-    path: str
-    language: str
     window: Window
     end: int = 0
     snippets: tuple[Snippet, ...] = ()
@@ -115,8 +113,6 @@ def build(
         prefix=cells + plain_breaks(head + text[top:left]) + item,
         suffix=plain_breaks(suffix),
         typed=text[max(line, top) : left] + item,
-        path=snapshot.shown_path,
-        language=parsed.language.name if parsed else snapshot.language,
         window=Window(top, text[top : min(top + ANCHOR_CHARS, line)] if top else ""),
         end=right + len(suffix),
         cells=len(cells),

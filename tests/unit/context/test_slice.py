@@ -47,8 +47,6 @@ def test_a_document_that_fits_is_shown_whole_and_exact() -> None:
     found = cut(text, offset)
     assert (found.prefix, found.suffix) == (text[:offset], text[offset:])
     assert found.typed == "    retur"
-    assert found.path == "pkg/a.py"
-    assert found.language == "python"
 
 
 def test_windows_line_breaks_become_newlines() -> None:
@@ -171,11 +169,6 @@ def test_the_selected_item_is_as_if_inserted() -> None:
     offset = text.index("pa") + 2
     found = cut(text, offset, selected=Selected(Span(offset - 2, offset), "path"))
     assert (found.prefix, found.suffix, found.typed) == ("import os\nos.path", "\n", "os.path")
-
-
-def test_a_document_without_a_path_is_named_after_its_uri() -> None:
-    snapshot = Snapshot("untitled:Untitled-1", "", None, "a")
-    assert build(snapshot, None, 1, SMALL).path == "Untitled-1"
 
 
 @settings(max_examples=100, deadline=None)

@@ -9,7 +9,7 @@ alternative takes its place.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 
 from nearfield.features.completion.answer_cache import CachedCompletion
 from nearfield.features.completion.postprocess import Shaped
@@ -90,3 +90,36 @@ class Alternatives:
                     return
         finally:
             self.has_first.set()
+
+
+class AlternativeSearch:
+    """The search for alternatives at the cursor where they were wanted last; there is one at a
+    time. `found` is None while none is wanted."""
+
+    def __init__(self, scheduler: IdleScheduler, one_more: OneMore) -> None:
+        self.found: Alternatives | None = None
+        self._scheduler = scheduler
+        self._one_more = one_more
+
+    def begin(self, request: CompletionRequest, first: str, deadline: float) -> Alternatives:
+        """Look for alternatives to `first`, unless that is under way or done at this cursor."""
+        self.leave(request)
+        if self.found is None:
+            self.found = Alternatives(self._scheduler, self._one_more, request, first, deadline)
+        return self.found
+
+    def at(self, request: CompletionRequest) -> Sequence[Candidate]:
+        """Return what has been found for `request`."""
+        found = self.found
+        return found.candidates if found is not None and found.is_for(request) else ()
+
+    def leave(self, request: CompletionRequest) -> None:
+        """Stop the search unless it is for `request`."""
+        if self.found is not None and not self.found.is_for(request):
+            self.stop()
+
+    def stop(self, uri: str | None = None) -> None:
+        """Stop and drop the search in that document, or in any."""
+        if self.found is not None and uri in (None, self.found.request.snapshot.uri):
+            self.found.task.cancel()
+            self.found = None

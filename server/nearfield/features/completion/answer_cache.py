@@ -10,7 +10,8 @@ from collections import OrderedDict
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from nearfield.features.completion.generate import Confidence
+from nearfield.features.completion.generated import Confidence, Generated, confidence_of
+from nearfield.features.completion.postprocess import Shaped
 from nearfield.syntax.brackets import continues_with
 from nearfield.types import Cell, CompletionRequest, Reason
 
@@ -42,6 +43,37 @@ class CachedCompletion:
     result: int = 0
     prompt: str = ""
     part: bool = False
+
+    @classmethod
+    def of(
+        cls,
+        request: CompletionRequest,
+        found: Generated,
+        shaped: Shaped,
+        chars: int | None = None,
+        *,
+        part: bool = False,
+    ) -> CachedCompletion:
+        """Return the cache entry for what came. Its confidence is that of the first `chars`
+        characters, by default of what remains of `shaped` after the selected item."""
+        text, offset, rest = request.snapshot.text, request.offset, shaped.text
+        if request.selected is not None:
+            text, offset = request.with_item()
+            rest = rest[request.item_length :]
+        return cls(
+            rest,
+            shaped.reason,
+            confidence_of(found.logprobs, len(rest) if chars is None else chars),
+            found.provider,
+            found.model,
+            result=_text_hash(text, offset, rest),
+            prompt=found.prompt,
+            part=part,
+        )
+
+    def was_checked_in(self, text: str, offset: int, rest: str) -> bool:
+        """Return whether `text` with `rest` at `offset` is the text that it was checked in."""
+        return _text_hash(text, offset, rest) == self.result
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +137,11 @@ class CompletionCache:
         """Drop the answers for `uri`, or all of them."""
         for key in [key for key in self._entries if uri in (None, key[0])]:
             del self._entries[key]
+
+
+def _text_hash(text: str, offset: int, continuation: str) -> int:
+    """Return the hash of the document with `continuation` inserted at `offset`."""
+    return hash(text[:offset] + continuation + text[offset:])
 
 
 def _position(request: CompletionRequest) -> tuple[str, int]:

@@ -18,10 +18,10 @@ from dataclasses import dataclass, replace
 
 from nearfield.config.folders import FolderConfigs
 from nearfield.config.schema import Completion, Config
-from nearfield.errors import RequestStopped
+from nearfield.errors import NearfieldError, RequestStopped
 from nearfield.features.completion.alternatives import (
     MAX_ALTERNATIVES,
-    Alternatives,
+    AlternativeSearch,
     Candidate,
 )
 from nearfield.features.completion.answer_cache import (
@@ -29,16 +29,10 @@ from nearfield.features.completion.answer_cache import (
     CacheMatch,
     CompletionCache,
 )
-from nearfield.features.completion.generate import (
-    Ending,
-    Generated,
-    confidence_of,
-    generate,
-    is_unsure,
-)
+from nearfield.features.completion.generated import Ending, Generated, Stopwatch, is_unsure
 from nearfield.features.completion.postprocess import Shaped, Shaper
-from nearfield.features.completion.prompting import included, request_context
-from nearfield.features.completion.question import Questions, RequestScope, shaper_at, wait_ms
+from nearfield.features.completion.prompting import included
+from nearfield.features.completion.question import Questions, RequestScope, wait_ms
 from nearfield.features.document_filter import DocumentFilter
 from nearfield.features.documents import Answered, Document, Documents
 from nearfield.features.feature import Feature
@@ -47,12 +41,13 @@ from nearfield.features.idle import Activity, IdleScheduler
 from nearfield.features.offers import Offers
 from nearfield.features.reasons import reason_of
 from nearfield.features.trace import RequestMetrics, TraceLog
-from nearfield.routing.request_context import Task
-from nearfield.routing.router import Router
+from nearfield.routing.request_context import RequestContext, Task
+from nearfield.routing.router import Restart, Router
 from nearfield.tasks import run_task, stop_task
 from nearfield.types import (
     CompletionAnswer,
     CompletionRequest,
+    InfillRequest,
     Priority,
     Reason,
     Situation,
@@ -92,6 +87,19 @@ class _Turn:
     document: Document
     scope: RequestScope | None
     deadline: float
+
+    @property
+    def is_stale(self) -> bool:
+        """Return whether the document was changed since, or closed."""
+        document = self.document
+        return not document.is_open or document.snapshot.text != self.request.snapshot.text
+
+    def past(self) -> Reason:
+        """Return why an answer comes too late to be shown, `SHOWN` if it does not."""
+        if self.is_stale:
+            return Reason.STALE
+        is_late = self.request.late is not None and self.request.late()
+        return Reason.LATE if is_late else Reason.SHOWN
 
     def hidden(self, completion: CachedCompletion) -> Reason:
         """Return why it is not shown without being asked by a key, `SHOWN` if it is."""
@@ -135,7 +143,6 @@ class Completer(Feature):
         self.cache = CompletionCache()
         self.questions = questions
         self._activity = activity
-        self._scheduler = scheduler
         self._next_edit = next_edit
         self._documents = documents
         self._traces = traces
@@ -143,7 +150,7 @@ class Completer(Feature):
         self._offers = offers
         self._running: dict[str, asyncio.Task[CompletionAnswer]] = {}
         self._suggestions = 0
-        self._alternatives: Alternatives | None = None
+        self._alternatives = AlternativeSearch(scheduler, self._one_more)
         self.configure(FolderConfigs(Config()), None)
 
     def configure(self, config: FolderConfigs, router: Router | None) -> None:
@@ -155,14 +162,14 @@ class Completer(Feature):
     def activity_changed(self) -> None:
         """Stop looking for alternatives when paused."""
         if self._activity.is_paused:
-            self._stop_alternatives()
+            self._alternatives.stop()
 
     def closed(self, uri: str) -> None:
         """End the document's running request; drop its answers."""
         task = self._running.pop(uri, None)
         if task is not None:
             task.cancel()
-        self._stop_alternatives(uri)
+        self._alternatives.stop(uri)
         self.cache.forget(uri)
 
     @property
@@ -172,7 +179,7 @@ class Completer(Feature):
 
     async def aclose(self) -> None:
         """End every request."""
-        self._stop_alternatives()
+        self._alternatives.stop()
         for task in tuple(self._running.values()):
             await stop_task(task)
 
@@ -237,8 +244,8 @@ class Completer(Feature):
         snapshot, router = request.snapshot, self._router
         if refused := self._filter.reason(snapshot):
             return CompletionAnswer(reason=refused)
-        if self._alternatives is not None and not self._alternatives.is_for(request):
-            self._stop_alternatives()
+        if self._alternatives.found is not None:
+            self._alternatives.leave(request)
         document = self._documents.at(snapshot)
         # After typing at the cursor the user wants to continue there.
         is_typing = document.edited == request.offset
@@ -257,13 +264,15 @@ class Completer(Feature):
             if cached is not None:
                 metrics.situation = Situation.CACHED
                 # A manual request right after a shown suggestion asks for alternatives.
-                is_seen = self._alternatives is not None or not turn.unasked(matches[0].completion)
+                is_seen = self._alternatives.found is not None or not turn.unasked(
+                    matches[0].completion
+                )
                 is_again = request.invoked and is_seen
                 wait = ALTERNATIVES_SECONDS if is_again else 0.0
                 return await self._with_alternatives(turn, cached, wait)
         if scope is not None:
             await asyncio.sleep(wait_ms(request, document, scope.can, settings) / 1000)
-        if self._documents.is_stale(snapshot):
+        if turn.is_stale:
             return CompletionAnswer(reason=Reason.STALE)
         if scope is None:
             return CompletionAnswer(reason=Reason.NOT_READY)
@@ -272,27 +281,24 @@ class Completer(Feature):
     async def _from_model(self, turn: _Turn, scope: RequestScope) -> CompletionAnswer:
         request, document, metrics = turn.request, turn.document, turn.metrics
         asked = await self.questions.make(request, document, scope, turn.deadline)
-        expected = asked.plan()
+        expected, context = asked.plans[asked.default], asked.context
         document.window = expected.piece.window
-        accepted: tuple[str, ...] = ()
+        metrics.included = asked.included
         if self._offers.accepted:
             accepted = self._offers.take(request.snapshot.root or "", Task.COMPLETE)
-        metrics.included = included(expected.piece)
-        context = request_context(asked.cursor, accepted, scope.only)
+            context = replace(context, accepted=accepted)
         found = Generated(min_logprob=asked.min_logprob)
         try:
-            await generate(found, scope.router, asked.request, context, asked.shaper)
+            await _read(found, scope.router, asked.request, context, asked.shaper)
         finally:
-            if accepted or found.offers:
+            if context.accepted or found.offers:
                 self._offers.settle(context, found.asked, found.offers)
             metrics.provider, metrics.model = found.provider, found.model
             metrics.usage = found.usage
             if found.watch.first is not None:
-                plan = asked.plan(metrics.usage)
-                document.sent(plan.sent)
-                found.prompt = plan.hash
+                plan = asked.used(found, document)
                 if plan is not expected:
-                    metrics.included = included(plan.piece)
+                    metrics.included = included(plan.piece, asked.request.path)
                 new_chars = plan.new_chars
                 self.questions.rates.learn(found.provider, found.watch, new_chars, metrics.usage)
         answer = self._judged(turn, found, asked.shaper)
@@ -316,7 +322,7 @@ class Completer(Feature):
         part = "" if lines or request.invoked else found.sure_part()
         if not lines and not part and cut_off:
             nothing = Shaped("", Span(request.offset, request.offset), cut_off)
-            completion = _completion(request, found, nothing, len(found.text))
+            completion = CachedCompletion.of(request, found, nothing, len(found.text))
             _add_confidence(metrics, completion)
             # A model that was unsure is not asked the same again; one that had no time is.
             if found.ending is Ending.UNSURE:
@@ -325,23 +331,16 @@ class Completer(Feature):
         shaped = shaper.part(part) if part else shaper.finish(lines)
         if found.ended_by and not (lines or part).strip():
             shaped = replace(shaped, reason=Reason.CONTROL_TOKEN)
-        completion = replace(_completion(request, found, shaped), part=bool(part))
-        _add_confidence(metrics, completion)
+        completion = CachedCompletion.of(request, found, shaped, part=bool(part))
         self.cache.put(request, completion)
-        if past := self._past(request):
+        _add_confidence(metrics, completion)
+        if past := turn.past():
             return CompletionAnswer(reason=past)
         if not shaped.text:
             return CompletionAnswer(reason=shaped.reason)
         if hidden := turn.hidden(completion):
             return CompletionAnswer(reason=hidden)
         return CompletionAnswer((self._suggestion(turn, shaped, completion),))
-
-    def _past(self, request: CompletionRequest) -> Reason:
-        """Return why an answer comes too late to be shown, `SHOWN` if it does not."""
-        if self._documents.is_stale(request.snapshot):
-            return Reason.STALE
-        is_late = request.late is not None and request.late()
-        return Reason.LATE if is_late else Reason.SHOWN
 
     def _suggestion(self, turn: _Turn, shaped: Shaped, completion: CachedCompletion) -> Suggestion:
         self._suggestions += 1
@@ -374,7 +373,7 @@ class Completer(Feature):
         text, offset = request.snapshot.text, request.offset
         for match in matches:
             completion = match.completion
-            is_same = match.rest and _text_hash(text, offset, match.rest) == completion.result
+            is_same = match.rest and completion.was_checked_in(text, offset, match.rest)
             if is_same and not turn.hidden(completion):
                 shaped = Shaped(match.rest, Span(offset, offset))
                 return CompletionAnswer((self._suggestion(turn, shaped, completion),))
@@ -387,7 +386,7 @@ class Completer(Feature):
         request = turn.request
         cursor = await self.questions.cursor(request.snapshot, request.offset, request.selected)
         for match in matches:
-            shaper = shaper_at(cursor, turn.settings, is_manual=request.invoked)
+            shaper = Shaper.at(cursor, turn.settings, is_manual=request.invoked)
             finish = shaper.part if match.completion.part else shaper.finish
             shaped = finish(match.rest)
             if shaped.text and not turn.hidden(match.completion):
@@ -407,45 +406,27 @@ class Completer(Feature):
         is_wanted = request.invoked or request.again
         if is_wanted and turn.scope is not None and turn.scope.is_local:
             first = answer.suggestions[0].text[request.item_length :]
-            alternatives = self._find_alternatives(turn, first)
+            alternatives = self._alternatives.begin(request, first, turn.deadline)
             seconds = min(wait, max(0.0, turn.deadline - time.monotonic()))
             await asyncio.wait({alternatives.task}, timeout=seconds)
-        if self._alternatives is None:
+        if self._alternatives.found is None:
             return answer
         return CompletionAnswer((*answer.suggestions, *self._alternative_suggestions(turn)))
 
     async def _instead(self, turn: _Turn, unfit: str, answer: CompletionAnswer) -> CompletionAnswer:
         """Answer with alternatives to a text that cannot be shown, else with `answer`."""
-        alternatives = self._find_alternatives(turn, unfit)
+        alternatives = self._alternatives.begin(turn.request, unfit, turn.deadline)
         with contextlib.suppress(TimeoutError):
             seconds = max(0.0, turn.deadline - time.monotonic())
             await asyncio.wait_for(alternatives.has_first.wait(), seconds)
-        if past := self._past(turn.request):
+        if past := turn.past():
             return CompletionAnswer(reason=past)
         others = self._alternative_suggestions(turn)
         return CompletionAnswer(others) if others else answer
 
-    def _find_alternatives(self, turn: _Turn, first: str) -> Alternatives:
-        """Look for alternatives to `first`, unless that is under way or done at this cursor."""
-        if self._alternatives is None or not self._alternatives.is_for(turn.request):
-            self._stop_alternatives()
-            self._alternatives = Alternatives(
-                self._scheduler, self._one_more, turn.request, first, turn.deadline
-            )
-        return self._alternatives
-
-    def _stop_alternatives(self, uri: str | None = None) -> None:
-        """Stop and drop the alternatives for that document, or for any."""
-        found = self._alternatives
-        if found is not None and uri in (None, found.request.snapshot.uri):
-            found.task.cancel()
-            self._alternatives = None
-
     def _alternative_suggestions(self, turn: _Turn) -> tuple[Suggestion, ...]:
-        found = self._alternatives
-        if found is None or not found.is_for(turn.request):
-            return ()
-        return tuple(self._suggestion(turn, *candidate) for candidate in found.candidates)
+        found = self._alternatives.at(turn.request)
+        return tuple(self._suggestion(turn, *candidate) for candidate in found)
 
     async def _one_more(
         self, request: CompletionRequest, avoid: tuple[str, ...], deadline: float
@@ -467,45 +448,66 @@ class Completer(Feature):
             priority=Priority.PREFILL,
         )
         found = Generated()
-        context = request_context(asked.cursor, only=scope.only)
-        await generate(found, router, infill, context, asked.shaper)
+        await _read(found, router, infill, asked.context, asked.shaper)
         if found.watch.first is not None:
-            plan = asked.plan(found.usage)
-            document.sent(plan.sent)
-            found.prompt = plan.hash
+            asked.used(found, document)
         if found.ending is Ending.FAILED:
             return "", None
         lines = found.whole_lines()
         shaped = asked.shaper.finish(lines)
-        return lines, (shaped, _completion(request, found, shaped))
+        return lines, (shaped, CachedCompletion.of(request, found, shaped))
 
 
-def _completion(
-    request: CompletionRequest, found: Generated, shaped: Shaped, chars: int | None = None
-) -> CachedCompletion:
-    """Return what came as a cache entry; its confidence is that of the first `chars` characters, by
-    default of what remains of `shaped` after the selected item."""
-    text, offset, rest = request.snapshot.text, request.offset, shaped.text
-    if request.selected is not None:
-        text, offset = request.with_item()
-        rest = rest[request.item_length :]
-    return CachedCompletion(
-        rest,
-        shaped.reason,
-        confidence_of(found.logprobs, len(rest) if chars is None else chars),
-        found.provider,
-        found.model,
-        result=_text_hash(text, offset, rest),
-        prompt=found.prompt,
-    )
+async def _read(
+    found: Generated,
+    router: Router,
+    request: InfillRequest,
+    context: RequestContext,
+    shaper: Shaper,
+) -> None:
+    """Stream the answer to `request` into `found` until it ends or `shaper` has enough.
+
+    The stream is always closed at the end, which frees the model. A `NearfieldError` is stored in
+    `found.error`; a cancellation is raised.
+    """
+    seconds = None if request.deadline is None else max(0.0, request.deadline - time.monotonic())
+    route = router.infill(request, context)
+    is_stopped = False
+    try:
+        async with asyncio.timeout(seconds), route:
+            async for item in route:
+                if route.provider is not None:
+                    found.provider, found.model = route.provider.name, route.provider.model
+                if isinstance(item, Restart):
+                    found.watch, found.text, found.pieces = Stopwatch(), "", []
+                    found.reported = found.ending = found.doubt = None
+                    is_stopped = False
+                elif not is_stopped:
+                    found.add(item)
+                    # No unit ends before a line does.
+                    if item.text and "\n" in found.text and shaper.is_enough(found.text):
+                        found.ending = Ending.ENOUGH
+                    elif found.is_unforgivable:
+                        found.ending = Ending.UNSURE
+                    is_stopped = found.ending in (Ending.ENOUGH, Ending.UNSURE)
+                    if is_stopped:
+                        route.enough()
+    except TimeoutError:
+        # An answer that was long enough is whole, though a better provider was waited for.
+        found.ending = found.ending or Ending.DEADLINE
+    except NearfieldError as error:
+        is_late = request.deadline is not None and time.monotonic() >= request.deadline
+        found.ending = Ending.DEADLINE if is_late else Ending.FAILED
+        found.error = error
+    finally:
+        found.asked, found.ended_by = frozenset(route.asked), route.ended_by
+        found.offers, found.stumbled = tuple(route.offers), bool(route.failures)
+    found.ending = found.ending or Ending.FINISHED
+    if found.ending not in (Ending.FAILED, Ending.DEADLINE) and found.is_unsure:
+        found.ending = Ending.UNSURE
 
 
 def _add_confidence(metrics: RequestMetrics, completion: CachedCompletion) -> None:
     if completion.confidence is not None:
         metrics.mean_logprob = completion.confidence.mean
         metrics.min_logprob = completion.confidence.min_logprob
-
-
-def _text_hash(text: str, offset: int, continuation: str) -> int:
-    """Return the hash of the document with `continuation` inserted at `offset`."""
-    return hash(text[:offset] + continuation + text[offset:])

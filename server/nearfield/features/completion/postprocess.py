@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from textwrap import dedent
 
+from nearfield.config.schema import Completion
 from nearfield.features.completion.cursor_context import (
     CONTINUES,
     CursorContext,
@@ -22,6 +23,7 @@ from nearfield.features.completion.cursor_context import (
     indent_width,
     unit_end,
 )
+from nearfield.features.cursor import Cursor
 from nearfield.files.lines import plain_breaks
 from nearfield.syntax.brackets import CLOSERS, Scanner, opens_block
 from nearfield.syntax.parser import Parsed, parse
@@ -94,6 +96,8 @@ class Shaper:
         soon: float = float("inf"),
     ) -> None:
         self._context = CursorContext.of(snapshot, parsed, offset, selected, multiline)
+        self.extent = self._context.extent
+        """The extent of a suggestion at this cursor."""
         self._item = selected.text if selected else ""
         start = selected.span.start if selected else offset
         self._replace = Span(start, max(offset, selected.span.end) if selected else offset)
@@ -102,10 +106,22 @@ class Shaper:
         self._syntax = SyntaxCheck(self._context)
         self._ends: dict[tuple[Extent, str, int], int] = {}
 
-    @property
-    def extent(self) -> Extent:
-        """The extent of a suggestion at this cursor."""
-        return self._context.extent
+    @classmethod
+    def at(
+        cls, cursor: Cursor, settings: Completion, *, is_manual: bool, soon: float = float("inf")
+    ) -> Shaper:
+        """Return the shaper for an answer at `cursor`. A manual request is for the whole hole, not
+        the line, and waits for it."""
+        multiline = settings.multiline
+        return cls(
+            cursor.snapshot,
+            cursor.parsed,
+            cursor.offset,
+            selected=cursor.selected,
+            multiline="always" if is_manual and multiline == "auto" else multiline,
+            max_lines=settings.max_lines,
+            soon=float("inf") if is_manual else soon,
+        )
 
     @property
     def is_single_line(self) -> bool:

@@ -18,7 +18,7 @@ from dataclasses import dataclass, replace
 from nearfield.config.schema import Completion
 from nearfield.context.slice import Slice, SliceBudget, build
 from nearfield.features.accepted import prompt_hash
-from nearfield.features.completion.generate import Stopwatch
+from nearfield.features.completion.generated import Stopwatch
 from nearfield.features.cursor import Cursor
 from nearfield.features.documents import Document, PromptText, SentPrompt, snippet_chars
 from nearfield.files.lines import plain_breaks, previous_line
@@ -261,7 +261,7 @@ def continued(cursor: Cursor, document: Document, allowance: Allowance) -> list[
                 new = len(written) - len(sent.text.written)
             elif sent.is_evaluated:
                 new = len(written) - common_prefix(written, sent.text.written)
-            plans.append(PromptPlan(_piece(now, cursor), now, EXTRA_TOKENS, new))
+            plans.append(PromptPlan(_piece(now), now, EXTRA_TOKENS, new))
     return plans
 
 
@@ -311,15 +311,13 @@ def cut(
     return PromptPlan(piece, sent, new_chars=sent.text.chars)
 
 
-def _piece(sent: SentPrompt, cursor: Cursor) -> Slice:
+def _piece(sent: SentPrompt) -> Slice:
     """Return the slice that `sent` is the prompt of."""
-    snapshot, text = cursor.snapshot, sent.text
+    text = sent.text
     return Slice(
         prefix=text.head + text.written,
         suffix=text.suffix,
         typed=text.written.rpartition("\n")[2],
-        path=snapshot.shown_path,
-        language=cursor.parsed.language.name if cursor.parsed else snapshot.language,
         window=sent.window,
         snippets=text.snippets,
         cells=sent.cell_chars,
@@ -329,7 +327,7 @@ def _piece(sent: SentPrompt, cursor: Cursor) -> Slice:
 def request_of_sent(sent: SentPrompt, snapshot: Snapshot) -> InfillRequest:
     """Return the request that evaluates `sent`: it tells a provider which prompt is meant."""
     cursor = Cursor(snapshot, None, sent.anchor)
-    return prefill_request(PromptPlan(_piece(sent, cursor), sent), cursor, Completion())
+    return prefill_request(PromptPlan(_piece(sent), sent), cursor, Completion())
 
 
 def prefill_request(plan: PromptPlan, cursor: Cursor, settings: Completion) -> InfillRequest:
@@ -338,15 +336,16 @@ def prefill_request(plan: PromptPlan, cursor: Cursor, settings: Completion) -> I
     return replace(request, priority=Priority.PREFILL, prefill_only=True)
 
 
-def included(piece: Slice) -> tuple[Included, ...]:
-    """Return the snippets and cells in the prompt for `piece`, for its metrics."""
+def included(piece: Slice, path: str) -> tuple[Included, ...]:
+    """Return the snippets and cells in the prompt for `piece`, for its metrics; `path` is the
+    document's."""
     told = [
         Included(one.path, one.kind, int(snippet_chars((one,)) / CHARS_PER_TOKEN))
         for one in piece.snippets
     ]
     if piece.cells:
         tokens = int(piece.cells / CHARS_PER_TOKEN)
-        told.append(Included(piece.path, SnippetKind.CELLS, tokens))
+        told.append(Included(path, SnippetKind.CELLS, tokens))
     return tuple(told)
 
 
@@ -373,12 +372,12 @@ def infill_request(
         )
         for plan in plans
     )
-    piece, own = plans[default].piece, variants[default]
-    root = (cursor.snapshot.root or "").replace("\\", "/").rstrip("/")
+    own, snapshot = variants[default], cursor.snapshot
+    root = (snapshot.root or "").replace("\\", "/").rstrip("/")
     return InfillRequest(
-        document=cursor.snapshot.uri,
-        path=piece.path,
-        language=piece.language,
+        document=snapshot.uri,
+        path=snapshot.shown_path,
+        language=cursor.parsed.language.name if cursor.parsed else snapshot.language,
         prefix=own.prefix,
         suffix=own.suffix,
         typed=own.typed,
@@ -393,17 +392,14 @@ def infill_request(
     )
 
 
-def request_context(
-    cursor: Cursor, accepted: tuple[str, ...] = (), only: str = ""
-) -> RequestContext:
-    """Return what routing must know: the file and workspace of the request. `accepted` names the
-    providers that the user has allowed for it once, `only` the one that a trial chose."""
+def request_context(cursor: Cursor, only: str = "") -> RequestContext:
+    """Return what routing must know: the file and workspace of the request. `only` names the
+    provider that a trial chose."""
     snapshot = cursor.snapshot
     return RequestContext(
         task=Task.COMPLETE,
         workspace=snapshot.root or "",
         sources=(Source(snapshot.path or snapshot.uri),),
-        accepted=accepted,
         document=snapshot.text,
         only=only,
     )

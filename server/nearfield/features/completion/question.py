@@ -17,6 +17,7 @@ from msgspec import structs
 
 from nearfield.config.folders import FolderConfigs
 from nearfield.config.schema import Completion, Config
+from nearfield.features.completion.generated import Generated
 from nearfield.features.completion.postprocess import Shaper
 from nearfield.features.completion.prompting import (
     Allowance,
@@ -25,7 +26,9 @@ from nearfield.features.completion.prompting import (
     allow,
     candidates,
     continued,
+    included,
     infill_request,
+    request_context,
     unchosen,
 )
 from nearfield.features.cursor import Cursor, DocumentTrees
@@ -33,16 +36,16 @@ from nearfield.features.documents import Document
 from nearfield.features.trial.arms import TrialArms
 from nearfield.providers.base import Provider
 from nearfield.providers.estimate import CHARS_PER_TOKEN
-from nearfield.routing.request_context import Task
+from nearfield.routing.request_context import RequestContext, Task
 from nearfield.routing.router import Router
 from nearfield.types import (
     Capabilities,
     CompletionRequest,
     HealthState,
+    Included,
     InfillRequest,
     Snapshot,
     Snippet,
-    Usage,
 )
 
 CLIENT_WAITED_MS = 5
@@ -66,20 +69,25 @@ class PreparedQuestion:
     """A model's request, and what judges its answer.
 
     `plans` are the prompts that may be used, `default` the index of that for a provider that does
-    not choose. `min_logprob` is that of `Generated`.
+    not choose. `context` is what routing must know, `included` what the default prompt shows of
+    other code. `min_logprob` is that of `Generated`.
     """
 
-    cursor: Cursor
     plans: list[PromptPlan]
     default: int
     shaper: Shaper
     request: InfillRequest
+    context: RequestContext
+    included: tuple[Included, ...]
     min_logprob: float
 
-    def plan(self, usage: Usage | None = None) -> PromptPlan:
-        """Return the prompt that a provider has used, as far as `usage` says."""
-        used = usage.variant if usage is not None else None
-        return self.plans[self.default if used is None else used]
+    def used(self, found: Generated, document: Document) -> PromptPlan:
+        """Return the prompt that the provider of `found` has read, and note it."""
+        variant = found.reported.variant if found.reported is not None else None
+        plan = self.plans[self.default if variant is None else variant]
+        document.sent(plan.sent)
+        found.prompt = plan.hash
+        return plan
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,42 +167,25 @@ class Questions:
         )
         default = unchosen(plans, allowance)
         soon = deadline - (1 - SOON_SHARE) * settings.deadline_ms / 1000
-        shaper = shaper_at(cursor, settings, is_manual=is_manual, soon=soon)
+        shaper = Shaper.at(cursor, settings, is_manual=is_manual, soon=soon)
+        is_single_line, is_at_line_end = shaper.is_single_line, shaper.is_at_line_end
         infill = infill_request(
             plans,
             default,
             cursor,
             settings,
-            single_line=shaper.is_single_line,
+            single_line=is_single_line,
             deadline=deadline,
             is_manual=is_manual,
         )
         # What follows an unlikely token is not generated, as it would not be shown; unless a rest
         # of the line could cut the token away, or others may be asked if the answer is poor.
         min_logprob = -math.inf
-        if not is_manual and shaper.is_at_line_end and len(scope.providers) == 1:
+        if not is_manual and is_at_line_end and len(scope.providers) == 1:
             min_logprob = settings.min_token_confidence
-        return PreparedQuestion(cursor, plans, default, shaper, infill, min_logprob)
-
-
-def shaper_at(
-    cursor: Cursor, settings: Completion, *, is_manual: bool, soon: float = math.inf
-) -> Shaper:
-    """Return what judges and cuts an answer at `cursor`; from the moment `soon` on, whole lines are
-    enough for an automatic request."""
-    multiline = settings.multiline
-    # A manual request is for the whole hole, not the line.
-    if is_manual and multiline == "auto":
-        multiline = "always"
-    return Shaper(
-        cursor.snapshot,
-        cursor.parsed,
-        cursor.offset,
-        selected=cursor.selected,
-        multiline=multiline,
-        max_lines=settings.max_lines,
-        soon=math.inf if is_manual else soon,
-    )
+        context = request_context(cursor, only=scope.only)
+        shown = included(plans[default].piece, infill.path)
+        return PreparedQuestion(plans, default, shaper, infill, context, shown, min_logprob)
 
 
 def wait_ms(

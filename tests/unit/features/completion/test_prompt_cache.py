@@ -107,7 +107,10 @@ async def test_the_last_prompt_is_saved_for_its_provider(tmp_path: Path) -> None
     assert request.prefill_only
     assert (request.prefix, request.suffix) == (plan.piece.prefix, plan.piece.suffix)
     assert (request.written, request.typed) == (plan.sent.text.written, plan.piece.typed)
-    assert (request.path, request.language) == (plan.piece.path, plan.piece.language)
+    assert (request.path, request.language) == (
+        document.snapshot.shown_path,
+        document.snapshot.language,
+    )
     after = await restored(tmp_path)
     assert after is not None
     assert after.prompts[0].text == plan.sent.text

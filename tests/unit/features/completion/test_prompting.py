@@ -189,6 +189,20 @@ def test_the_request_carries_every_prompt_and_its_own_is_one_of_them() -> None:
     assert prefill_request(plans[0], cursor, SETTINGS).variants == ()
 
 
+@pytest.mark.parametrize(
+    ("snapshot", "path"),
+    [
+        (Snapshot("file:///r/pkg/a.py", "python", 1, TEXT, "/r/pkg/a.py", "/r"), "pkg/a.py"),
+        (Snapshot("untitled:Untitled-1", "python", 1, TEXT), "Untitled-1"),
+    ],
+)
+def test_the_request_names_the_document_as_users_see_it(snapshot: Snapshot, path: str) -> None:
+    cursor = Cursor(snapshot, None, OFFSET)
+    plan = cut(cursor, Document(snapshot), 300, SETTINGS)
+    request = infill_request([plan], 0, cursor, SETTINGS, single_line=True, deadline=None)
+    assert (request.path, request.language) == (path, "python")
+
+
 def in_cell(text: str, *above: str, offset: int | None = None) -> Cursor:
     cells = tuple(Cell("python", code) for code in above)
     snapshot = Snapshot("cell:1", "python", 1, text, "/w/a.ipynb", "/w", cells)

@@ -1,12 +1,7 @@
-"""A stream from a model, read until there is enough of it.
-
-The stream is always closed at the end: enough text, the deadline, an error or a cancellation.
-Closing it frees the model.
-"""
+"""What a model has written for a completion: its text, how sure it was, and why it ended."""
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -14,10 +9,8 @@ from enum import StrEnum
 
 from nearfield.config.schema import Completion
 from nearfield.errors import NearfieldError
-from nearfield.features.completion.postprocess import Shaper
-from nearfield.routing.request_context import Offer, RequestContext
-from nearfield.routing.router import Restart, Router
-from nearfield.types import Delta, Finish, InfillRequest, Reason, Usage
+from nearfield.routing.request_context import Offer
+from nearfield.types import Delta, Finish, Reason, Usage
 
 
 class Ending(StrEnum):
@@ -50,14 +43,14 @@ MAX_FORGIVEN = 3.0
 """A token below this many times the threshold is never forgiven."""
 
 
+@dataclass(slots=True)
 class Stopwatch:
     """When a stream began and sent its first and its last token (s), and how many it sent."""
 
-    def __init__(self) -> None:
-        self.begun = time.monotonic()
-        self.first: float | None = None
-        self.last: float | None = None
-        self.tokens = 0
+    begun: float = field(default_factory=time.monotonic)
+    first: float | None = None
+    last: float | None = None
+    tokens: int = 0
 
     def token(self, count: int) -> None:
         """Count tokens that have just arrived."""
@@ -201,51 +194,3 @@ class Generated:
             return ""
         part = self.text[: self.doubt].rstrip()
         return part if "\n" not in part and len(part.strip()) >= MIN_PART_CHARS else ""
-
-
-async def generate(
-    found: Generated,
-    router: Router,
-    request: InfillRequest,
-    context: RequestContext,
-    shaper: Shaper,
-) -> None:
-    """Stream the answer to `request` into `found` until it ends or `shaper` has enough.
-
-    A `NearfieldError` is stored in `found.error`; a cancellation is raised.
-    """
-    seconds = None if request.deadline is None else max(0.0, request.deadline - time.monotonic())
-    route = router.infill(request, context)
-    is_stopped = False
-    try:
-        async with asyncio.timeout(seconds), route:
-            async for item in route:
-                if route.provider is not None:
-                    found.provider, found.model = route.provider.name, route.provider.model
-                if isinstance(item, Restart):
-                    found.watch, found.text, found.pieces = Stopwatch(), "", []
-                    found.reported = found.ending = found.doubt = None
-                    is_stopped = False
-                elif not is_stopped:
-                    found.add(item)
-                    # No unit ends before a line does.
-                    if item.text and "\n" in found.text and shaper.is_enough(found.text):
-                        found.ending = Ending.ENOUGH
-                    elif found.is_unforgivable:
-                        found.ending = Ending.UNSURE
-                    is_stopped = found.ending in (Ending.ENOUGH, Ending.UNSURE)
-                    if is_stopped:
-                        route.enough()
-    except TimeoutError:
-        # An answer that was long enough is whole, though a better provider was waited for.
-        found.ending = found.ending or Ending.DEADLINE
-    except NearfieldError as error:
-        is_late = request.deadline is not None and time.monotonic() >= request.deadline
-        found.ending = Ending.DEADLINE if is_late else Ending.FAILED
-        found.error = error
-    finally:
-        found.asked, found.ended_by = frozenset(route.asked), route.ended_by
-        found.offers, found.stumbled = tuple(route.offers), bool(route.failures)
-    found.ending = found.ending or Ending.FINISHED
-    if found.ending not in (Ending.FAILED, Ending.DEADLINE) and found.is_unsure:
-        found.ending = Ending.UNSURE
