@@ -52,6 +52,8 @@ BACKOFF_FACTOR = 20
 CHUNK_BYTES = (32_768, 2_048, 128, 16)
 """Sizes of the pieces in which the parser reads its text, the largest that fits."""
 BRACKETS = ("()", "[]", "{}", "<>")
+REACH_CHARS = 4_000
+"""The errors near an edit are those within so many characters of it."""
 MAX_DOCUMENTS = 64
 """Trees kept; about 10 bytes of tree per byte of text."""
 
@@ -131,6 +133,16 @@ class Parsed:
         start, end = self.byte(span.start), self.byte(span.end)
         broken = _broken(self.tree.walk(), max(start - 1, 0), end)
         return sum(1 for node in broken if not starting or node.start_byte >= start)
+
+    def errors_near(self, span: Span) -> int:
+        """Count the errors near `span`, and at the text's end, where an unclosed bracket shows.
+        Errors elsewhere have other causes than an edit of `span`."""
+        length = len(self.text)
+        near = Span(max(span.start - REACH_CHARS, 0), min(span.end + REACH_CHARS, length))
+        found = self.errors(near)
+        if near.end < length:
+            found += self.errors(Span(max(length - 1, near.end + 1), length))
+        return found
 
     @cached_property
     def all_errors(self) -> int:

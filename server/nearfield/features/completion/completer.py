@@ -155,9 +155,14 @@ class Completer(Feature):
 
     def configure(self, config: FolderConfigs, router: Router | None) -> None:
         """Apply settings and providers from the next request on; None: no provider is ready."""
-        self.questions.configure(config)
+        self._settings = {folder: one.completion for folder, one in config.folders.items()}
+        self._default = config.user.completion
         self._filter = DocumentFilter(config)
         self._router = router
+
+    def settings(self, snapshot: Snapshot) -> Completion:
+        """Return the settings of the folder that a document is in."""
+        return self._settings.get(snapshot.root or "", self._default)
 
     def activity_changed(self) -> None:
         """Stop looking for alternatives when paused."""
@@ -187,7 +192,7 @@ class Completer(Feature):
         """Return the answer to `request`, without suggestions while paused. Raises only
         `CancelledError` and unexpected exceptions."""
         snapshot = request.snapshot
-        settings = self.questions.settings(snapshot)
+        settings = self.settings(snapshot)
         answer = CompletionAnswer(reason=Reason.PAUSED)
         metrics = RequestMetrics(
             self._traces, request.surface, snapshot, id=request.id, reason=Reason.ERROR
@@ -208,7 +213,7 @@ class Completer(Feature):
             return ()
         request = CompletionRequest("", Surface.POPUP, snapshot, offset)
         metrics = RequestMetrics(self._traces, Surface.POPUP, snapshot)
-        settings, document = self.questions.settings(snapshot), self._documents.at(snapshot)
+        settings, document = self.settings(snapshot), self._documents.at(snapshot)
         turn = _Turn(request, settings, metrics, document, None, 0.0)
         found = self._checked_before(turn, self._cached(turn))
         if found is None:
@@ -437,9 +442,7 @@ class Completer(Feature):
         if router is None or self._documents.is_stale(request.snapshot):
             return "", None
         document = self._documents.at(request.snapshot)
-        scope = self.questions.scope(
-            request.snapshot, self.questions.settings(request.snapshot), router
-        )
+        scope = self.questions.scope(request.snapshot, self.settings(request.snapshot), router)
         asked = await self.questions.make(request, document, scope, deadline)
         infill = replace(
             asked.request,

@@ -38,9 +38,6 @@ _WORD_AT_END = re.compile(r"\w+$")
 _LEADS_ON = re.compile(r"(?:\.(?!\.)|\?[.?]|&&|\|[|>]?|[+*=>]|:(?!:)|(?:and|or|then|where)\b)")
 """Beginning of a line that may continue the line above, with a deeper indentation."""
 
-REACH_CHARS = 4_000
-"""Errors are counted this near to the cursor, and at the document's end, where an unclosed bracket
-shows. Errors elsewhere are not the suggestion's."""
 MAX_NEW_ERRORS = 1
 """In a broken document one more error than before says nothing."""
 _FRAGMENTS = frozenset({"yaml", "json", "html", "css", "markdown", "sql", "toml"})
@@ -413,13 +410,14 @@ class SyntaxCheck:
         after = context.parsed.edited(Edit(Span(cursor, cursor), text))
         if after is None:
             return False
-        errors = self._count(after, len(text))
+        errors = after.errors_near(Span(cursor, cursor + len(text)))
         if errors == 0 or self._before == 0:
             return errors == 0
         if closing := self._closing(text):
             end = context.line_end + len(text)
             closed = after.edited(Edit(Span(end, end), closing))
-            if closed is not None and self._count(closed, len(text + closing)) == 0:
+            written = Span(cursor, cursor + len(text + closing))
+            if closed is not None and closed.errors_near(written) == 0:
                 return True
         if self._without_line == 0:
             return False
@@ -437,7 +435,8 @@ class SyntaxCheck:
     @cached_property
     def _before(self) -> int:
         """The errors in the document as it is."""
-        return self._count(self._context.parsed, 0) if self._context.parsed else 0
+        cursor, parsed = self._context.cursor, self._context.parsed
+        return parsed.errors_near(Span(cursor, cursor)) if parsed else 0
 
     @cached_property
     def _without_line(self) -> int:
@@ -446,14 +445,8 @@ class SyntaxCheck:
         if context.parsed is None or self._before == 0:
             return 0
         without = context.parsed.edited(Edit(Span(context.line_start, context.line_end), ""))
-        return self._before if without is None else self._count(without, 0)
-
-    def _count(self, parsed: Parsed, inserted: int) -> int:
-        cursor, length = self._context.cursor, len(parsed.text)
-        near = Span(max(cursor - REACH_CHARS, 0), min(cursor + inserted + REACH_CHARS, length))
-        if near.end == length:
-            return parsed.errors(near)
-        return parsed.errors(near) + parsed.errors(Span(max(length - 1, near.end + 1), length))
+        cursor = Span(context.cursor, context.cursor)
+        return self._before if without is None else without.errors_near(cursor)
 
     def _closing(self, text: str) -> str:
         """Return what closes the block that the cursor's line opens after `text`, or ""."""

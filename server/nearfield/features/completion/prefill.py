@@ -79,7 +79,7 @@ class Prefill(Feature):
         if document is None or router is None or self._permitted.reason(document.snapshot):
             return
         questions = self._completer.questions
-        settings = questions.settings(document.snapshot)
+        settings = self._completer.settings(document.snapshot)
         scope = questions.scope(document.snapshot, settings, router)
         if scope.is_local and await is_ready(scope.providers[0]):
             await self._evaluate(document, scope)

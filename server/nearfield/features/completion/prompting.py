@@ -18,7 +18,6 @@ from dataclasses import dataclass, replace
 from nearfield.config.schema import Completion
 from nearfield.context.slice import Slice, SliceBudget, build
 from nearfield.features.accepted import prompt_hash
-from nearfield.features.completion.generated import Stopwatch
 from nearfield.features.cursor import Cursor
 from nearfield.features.documents import Document, PromptText, SentPrompt, snippet_chars
 from nearfield.files.lines import plain_breaks, previous_line
@@ -39,7 +38,6 @@ from nearfield.types import (
     Snapshot,
     Snippet,
     SnippetKind,
-    Usage,
 )
 
 SUFFIX_SHARE = 0.3
@@ -84,10 +82,6 @@ less: idle prefill evaluates as much without them."""
 
 UNKNOWN_CONTEXT = 4096
 """Tokens, where a provider does not say."""
-
-KEEP_OLD_RATE = 0.7
-"""Weight of the earlier value when a rate is measured again: steadies it over some three
-requests."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,41 +132,6 @@ def allow(
     fresh = min(most, max(MIN_PROMPT_TOKENS, fresh))
     idle = min(most, max(fresh, int(IDLE_SECONDS * prefill)))
     return Allowance(fresh, most, snippets, idle)
-
-
-class LearnedRates:
-    """Rates of providers that do not measure their own, learned from their answers.
-
-    Without timings of its own a provider's time to the first token counts as the prefill. It
-    includes the round trip, so the rate is never overestimated.
-    """
-
-    def __init__(self) -> None:
-        self._prefill: dict[str, float] = {}
-        self._decode: dict[str, float] = {}
-
-    def fill_in(self, name: str, can: Capabilities) -> Capabilities:
-        """Return `can` with the learned rates where it has none."""
-        prefill = can.prefill_rate or self._prefill.get(name)
-        decode = can.decode_rate or self._decode.get(name)
-        if (prefill, decode) == (can.prefill_rate, can.decode_rate):
-            return can
-        return replace(can, prefill_rate=prefill, decode_rate=decode)
-
-    def learn(self, name: str, watch: Stopwatch, new_chars: int, usage: Usage | None) -> None:
-        """Learn from a request to `name`, of whose prompt `new_chars` were not sent before."""
-        if watch.first is not None:
-            evaluated = usage.evaluated_tokens if usage else None
-            tokens = new_chars / CHARS_PER_TOKEN if evaluated is None else evaluated
-            if tokens >= MIN_PROMPT_TOKENS:
-                _blend(self._prefill, name, tokens / max(1e-3, watch.first - watch.begun))
-        if watch.first is not None and watch.last is not None and watch.tokens >= LINE_TOKENS:
-            _blend(self._decode, name, watch.tokens / max(1e-3, watch.last - watch.first))
-
-
-def _blend(rates: dict[str, float], name: str, measured: float) -> None:
-    old = rates.get(name, measured)
-    rates[name] = old * KEEP_OLD_RATE + measured * (1 - KEEP_OLD_RATE)
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,17 +11,16 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from msgspec import structs
 
-from nearfield.config.folders import FolderConfigs
-from nearfield.config.schema import Completion, Config
-from nearfield.features.completion.generated import Generated
+from nearfield.config.schema import Completion
+from nearfield.features.completion.generated import Generated, Stopwatch
 from nearfield.features.completion.postprocess import Shaper
 from nearfield.features.completion.prompting import (
+    MIN_PROMPT_TOKENS,
     Allowance,
-    LearnedRates,
     PromptPlan,
     allow,
     candidates,
@@ -35,7 +34,7 @@ from nearfield.features.cursor import Cursor, DocumentTrees
 from nearfield.features.documents import Document
 from nearfield.features.trial.arms import TrialArms
 from nearfield.providers.base import Provider
-from nearfield.providers.estimate import CHARS_PER_TOKEN
+from nearfield.providers.estimate import CHARS_PER_TOKEN, LINE_TOKENS
 from nearfield.routing.request_context import RequestContext, Task
 from nearfield.routing.router import Router
 from nearfield.types import (
@@ -46,6 +45,7 @@ from nearfield.types import (
     InfillRequest,
     Snapshot,
     Snippet,
+    Usage,
 )
 
 CLIENT_WAITED_MS = 5
@@ -57,6 +57,10 @@ SOON_SHARE = 0.2
 without waiting for the end of their statement or block: 0.5 s of 2.5. Later ones come when the user
 has begun to type (tests/bench/RESULTS.md, A typist's keys).
 """
+
+KEEP_OLD_RATE = 0.7
+"""Weight of the earlier value when a rate is measured again: steadies it over some three
+requests."""
 
 SnippetsOf = Callable[[Snapshot, int, int], tuple[Snippet, ...]]
 """Returns what helps at an offset of a document, within a number of characters; never waits."""
@@ -112,8 +116,43 @@ class RequestScope:
         return allow(self.can, seconds, self.settings.max_tokens, is_manual=is_manual)
 
 
+class LearnedRates:
+    """Rates of providers that do not measure their own, learned from their answers.
+
+    Without timings of its own a provider's time to the first token counts as the prefill. It
+    includes the round trip, so the rate is never overestimated.
+    """
+
+    def __init__(self) -> None:
+        self._prefill: dict[str, float] = {}
+        self._decode: dict[str, float] = {}
+
+    def fill_in(self, name: str, can: Capabilities) -> Capabilities:
+        """Return `can` with the learned rates where it has none."""
+        prefill = can.prefill_rate or self._prefill.get(name)
+        decode = can.decode_rate or self._decode.get(name)
+        if (prefill, decode) == (can.prefill_rate, can.decode_rate):
+            return can
+        return replace(can, prefill_rate=prefill, decode_rate=decode)
+
+    def learn(self, name: str, watch: Stopwatch, new_chars: int, usage: Usage | None) -> None:
+        """Learn from a request to `name`, of whose prompt `new_chars` were not sent before."""
+        if watch.first is not None:
+            evaluated = usage.evaluated_tokens if usage else None
+            tokens = new_chars / CHARS_PER_TOKEN if evaluated is None else evaluated
+            if tokens >= MIN_PROMPT_TOKENS:
+                _blend(self._prefill, name, tokens / max(1e-3, watch.first - watch.begun))
+        if watch.first is not None and watch.last is not None and watch.tokens >= LINE_TOKENS:
+            _blend(self._decode, name, watch.tokens / max(1e-3, watch.last - watch.first))
+
+
+def _blend(rates: dict[str, float], name: str, measured: float) -> None:
+    old = rates.get(name, measured)
+    rates[name] = old * KEEP_OLD_RATE + measured * (1 - KEEP_OLD_RATE)
+
+
 class Questions:
-    """Factory of questions, by the settings and the provider's speed. `snippets` returns the ready
+    """Factory of questions, by the provider's speed. `snippets` returns the ready
     snippets of other files; `prepare` makes them ready, for manual requests. `arms` chooses the
     provider while a trial runs. For one event loop.
     """
@@ -130,16 +169,6 @@ class Questions:
         self.snippets = snippets
         self._prepare = prepare
         self._arms = arms or TrialArms()
-        self.configure(FolderConfigs(Config()))
-
-    def configure(self, config: FolderConfigs) -> None:
-        """Apply settings from now on."""
-        self._settings = {folder: one.completion for folder, one in config.folders.items()}
-        self._default = config.user.completion
-
-    def settings(self, snapshot: Snapshot) -> Completion:
-        """Return the settings of the folder that a document is in."""
-        return self._settings.get(snapshot.root or "", self._default)
 
     def scope(self, snapshot: Snapshot, settings: Completion, router: Router) -> RequestScope:
         """Return what holds for a request about `snapshot`."""

@@ -10,9 +10,9 @@ from nearfield.features.completion.generated import Stopwatch
 from nearfield.features.completion.prompting import (
     FIRST_TOKENS,
     MIN_PROMPT_TOKENS,
-    LearnedRates,
     allow,
 )
+from nearfield.features.completion.question import LearnedRates
 from nearfield.providers.estimate import UNKNOWN_DECODE_RATE, UNKNOWN_PREFILL_RATE
 from nearfield.types import Capabilities, Usage
 
