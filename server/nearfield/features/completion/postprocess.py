@@ -239,12 +239,12 @@ class Shaper:
             return text
         rows = text.split("\n")
         # In a string or a here-document white space is text.
-        state = Scanner(context.language).feed(context.left)
+        state = Scanner(context.language)
         fixed: set[int] = set()
         for number, row in enumerate(rows):
             if number and (state.is_in_multiline_string or state.heredoc is not None):
                 fixed.add(number)
-            state.feed(row + "\n")
+            state.feed(row + "\n" if number else context.left + row + "\n")
         if context.left and not context.left.strip():
             rows = self._without_surplus(rows, fixed)
         above = context.above

@@ -104,6 +104,7 @@ CASES: list[tuple[str, str, str, str, str]] = [
     ("cursor at the line's start", "python", "def f():\n█\n", "    return 1\n", "    return 1"),
     ("tabs", "go", GO_BODY, "if a > 1 {\n        return a\n    }\n", "if a > 1 {\n\t\treturn a\n\t}"),
     ("spaces", "python", PY_BODY, "if a:\n\t\treturn a\n\treturn b\n", "if a:\n        return a\n    return b"),
+    ("a delimiter that is half typed", "python", 'def f():\n    x = ""█\n', '"one\n\ttwo\n"""\n', '"one\n\ttwo\n"""'),
     ("windows line breaks", "python", "def f(a):\r\n    █\r\n\r\n\r\ng()\r\n", "b = a\n    return b\n", "b = a\r\n    return b"),
     ("windows line breaks from the model", "python", "a = 1\n█\n", "b = 2\r\nc = 3\r\n", "b = 2\nc = 3"),
     ("line breaks inside a string stay", "python", 'x = """a\n█\n"""\n', "  b\n\nc\n", "  b"),
