@@ -1,13 +1,13 @@
 """Count the files and functions of the server that one keystroke enters.
 
-    python tests/bench/keystroke.py [--files] [--json]
+    python tests/bench/keystroke.py [--files] [--path] [--json]
 
 The real server in this process, over a scripted provider, without an index: a document is opened,
 a line is typed and completed once, then one `didChange` is counted up to its return, and one
 `inlineCompletion` from the request to its answer. `sys.setprofile` reports each call (and each
 resumption of a coroutine or generator) on the event loop's thread; only code of the package counts.
-A move is a call into another file than the call before it. Idle work is put off, so the counts are
-the same in every run, also on a loaded machine.
+A move is a call into another file than the call before it; `--path` lists them all. Idle work is
+put off, so the counts are the same in every run, also on a loaded machine.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from itertools import pairwise
+from itertools import groupby
 from pathlib import Path
 from types import CodeType, FrameType
 from typing import Any
@@ -54,10 +54,15 @@ class Count:
         return {name: names.count(name) for name in dict.fromkeys(names)}
 
     @property
+    def path(self) -> list[tuple[str, list[str]]]:
+        """Return the files in the order in which they were entered, each with its functions."""
+        visits = groupby(self.calls, lambda code: code.co_filename.removeprefix(PACKAGE))
+        return [(name, [code.co_qualname for code in calls]) for name, calls in visits]
+
+    @property
     def moves(self) -> int:
         """Return the number of calls into another file than the call before."""
-        files = [code.co_filename for code in self.calls]
-        return sum(before != after for before, after in pairwise(files))
+        return len(self.path) - 1
 
     def note(self, frame: FrameType, event: str, _argument: object) -> None:
         """Take an event of `sys.setprofile`."""
@@ -183,6 +188,7 @@ def main() -> None:
     """Print a table."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--files", action="store_true", help="list the files with their functions")
+    parser.add_argument("--path", action="store_true", help="list the moves in their order")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     counts = asyncio.run(measure())
@@ -205,6 +211,9 @@ def main() -> None:
         if options.files:
             for file, functions in counts[step].files.items():
                 print(f"    {functions:4} {file}")
+        if options.path:
+            for number, (file, names) in enumerate(counts[step].path):
+                print(f"    {number:4} {file}: {', '.join(dict.fromkeys(names))}")
 
 
 if __name__ == "__main__":

@@ -53,7 +53,7 @@ CHUNK_BYTES = (32_768, 2_048, 128, 16)
 """Sizes of the pieces in which the parser reads its text, the largest that fits."""
 BRACKETS = ("()", "[]", "{}", "<>")
 REACH_CHARS = 4_000
-"""The errors near an edit are those within so many characters of it."""
+"""Distance from an edit within which errors count as near."""
 MAX_DOCUMENTS = 64
 """Trees kept; about 10 bytes of tree per byte of text."""
 

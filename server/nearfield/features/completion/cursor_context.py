@@ -68,7 +68,7 @@ class Inside(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class _Lines:
+class _NearbyLines:
     """The start and the end of the cursor's line, and the nearby lines above and below it."""
 
     start: int
@@ -111,13 +111,13 @@ class CursorContext:
     # --- the lines around -------------------------------------------------------------------
 
     @cached_property
-    def _lines(self) -> _Lines:
+    def _lines(self) -> _NearbyLines:
         text = self.text
         start, end = line_start(text, self.cursor), line_end(text, self.cursor)
         width = LINE_WIDTH * LINES_FOR_STYLE
         above = split_lines(text[max(start - width, 0) : start])[-LINES_FOR_STYLE:]
         below = split_lines(text[end : end + width])[1 : LINES_FOR_STYLE + 1]
-        return _Lines(start, end, above, below)
+        return _NearbyLines(start, end, above, below)
 
     @property
     def line_start(self) -> int:

@@ -1,4 +1,4 @@
-"""What a model has written for a completion: its text, how sure it was, and why it ended."""
+"""The text that a model has written for a completion, how sure it was, and why it ended."""
 
 from __future__ import annotations
 
