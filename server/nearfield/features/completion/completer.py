@@ -29,7 +29,7 @@ from nearfield.features.completion.answer_cache import (
     CacheMatch,
     CompletionCache,
 )
-from nearfield.features.completion.generated import Ending, Generated, Stopwatch, is_unsure
+from nearfield.features.completion.generated import Ending, Generated, is_unsure
 from nearfield.features.completion.postprocess import Shaped, Shaper
 from nearfield.features.completion.prompting import included
 from nearfield.features.completion.question import Questions, RequestScope, wait_ms
@@ -41,6 +41,7 @@ from nearfield.features.idle import Activity, IdleScheduler
 from nearfield.features.offers import Offers
 from nearfield.features.reasons import reason_of
 from nearfield.features.trace import RequestMetrics, TraceLog
+from nearfield.files.lines import plain_breaks
 from nearfield.routing.request_context import RequestContext, Task
 from nearfield.routing.router import Restart, Router
 from nearfield.tasks import run_task, stop_task
@@ -393,7 +394,7 @@ class Completer(Feature):
         for match in matches:
             shaper = Shaper.at(cursor, turn.settings, is_manual=request.invoked)
             finish = shaper.part if match.completion.part else shaper.finish
-            shaped = finish(match.rest)
+            shaped = finish(plain_breaks(match.rest))
             if shaped.text and not turn.hidden(match.completion):
                 suggestion = self._suggestion(turn, shaped, match.completion)
                 return CompletionAnswer((suggestion,))
@@ -482,8 +483,7 @@ async def _read(
                 if route.provider is not None:
                     found.provider, found.model = route.provider.name, route.provider.model
                 if isinstance(item, Restart):
-                    found.watch, found.text, found.pieces = Stopwatch(), "", []
-                    found.reported = found.ending = found.doubt = None
+                    found.restart()
                     is_stopped = False
                 elif not is_stopped:
                     found.add(item)

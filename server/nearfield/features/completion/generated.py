@@ -9,6 +9,7 @@ from enum import StrEnum
 
 from nearfield.config.schema import Completion
 from nearfield.errors import NearfieldError
+from nearfield.files.lines import plain_breaks
 from nearfield.routing.request_context import Offer
 from nearfield.types import Delta, Finish, Reason, Usage
 
@@ -102,6 +103,7 @@ class Generated:
     of the first one below `min_logprob`. `asked` names the providers that were asked, with or
     without success, and `stumbled` says whether one failed before the one that answered. `ended_by`
     is the control token that ended the text, if one did. `prompt` is the SHA-256 of the prompt.
+    Line breaks in the text are "\\n", whatever the model writes.
     """
 
     min_logprob: float = float("-inf")
@@ -119,6 +121,7 @@ class Generated:
     ended_by: str = ""
     stumbled: bool = False
     prompt: str = ""
+    _ends_in_return: bool = False
 
     @property
     def usage(self) -> Usage | None:
@@ -166,6 +169,8 @@ class Generated:
 
     def add(self, delta: Delta) -> None:
         """Append a piece of the answer."""
+        if "\r" in delta.text or self._ends_in_return:
+            delta = self._with_plain_breaks(delta)
         if delta.logprobs:
             self.pieces.append((len(self.text), delta))
             if self.doubt is None and min(delta.logprobs) < self.min_logprob:
@@ -179,6 +184,21 @@ class Generated:
             self.ending = Ending.LENGTH
         elif delta.finish is Finish.DEADLINE:
             self.ending = Ending.DEADLINE
+
+    def restart(self) -> None:
+        """Discard the text, as another provider starts over."""
+        self.watch, self.text, self.pieces = Stopwatch(), "", []
+        self.reported = self.ending = self.doubt = None
+        self._ends_in_return = False
+
+    def _with_plain_breaks(self, delta: Delta) -> Delta:
+        """Return a piece with plain line breaks; one of two characters may come in two pieces."""
+        text = delta.text
+        if text and self._ends_in_return:
+            text = text.removeprefix("\n")
+        if delta.text:
+            self._ends_in_return = delta.text.endswith("\r")
+        return replace(delta, text=plain_breaks(text))
 
     def whole_lines(self) -> str:
         """Return the text; if it was cut off, only its complete and sure lines ("" for none)."""

@@ -24,7 +24,6 @@ from nearfield.features.completion.cursor_context import (
     unit_end,
 )
 from nearfield.features.cursor import Cursor
-from nearfield.files.lines import plain_breaks
 from nearfield.syntax.brackets import CLOSERS, Scanner, opens_block
 from nearfield.syntax.parser import Parsed, parse
 from nearfield.syntax.white_space import White, recipe_line
@@ -76,7 +75,8 @@ class Shaper:
     """Shapes one candidate for the cursor at `offset`.
 
     `parsed` is the tree of the snapshot's text, None if there is none. `selected` is the item
-    selected in the client's popup: the text given continues it, and the result starts with it.
+    selected in the client's popup: the text given continues it, and the result starts with it. Line
+    breaks in the text given are "\\n", in the result those of the document.
     `multiline` is the setting of that name, `max_lines` the longest suggestion. After the moment
     `soon` (`time.monotonic()`) whole lines are enough, even if the statement or block continues.
     """
@@ -132,16 +132,16 @@ class Shaper:
 
     def is_enough(self, text: str) -> bool:
         """Return whether the model can stop after `text`, all that it has written."""
-        context, extent, raw = self._context, self.extent, plain_breaks(text)
-        end = unit_end(context, extent, raw, is_complete=False, max_lines=self._max_lines)
+        context, extent = self._context, self.extent
+        end = unit_end(context, extent, text, is_complete=False, max_lines=self._max_lines)
         if end is not None:
-            self._ends[extent, raw, self._max_lines] = end
-            is_last = raw[:end].count("\n") + 1 >= self._max_lines
-            return extent is not Extent.STATEMENT or self._syntax.holds(raw[:end]) or is_last
+            self._ends[extent, text, self._max_lines] = end
+            is_last = text[:end].count("\n") + 1 >= self._max_lines
+            return extent is not Extent.STATEMENT or self._syntax.holds(text[:end]) or is_last
         if time.monotonic() < self._soon:
             return False
         # Whole lines are enough by now, if they can be shown alone and open no block.
-        lines, _, begun = raw.rpartition("\n")
+        lines, _, begun = text.rpartition("\n")
         last = lines.rstrip().rpartition("\n")[2]
         if begun.strip() or not last.strip() or opens_block(last, context.language):
             return False
@@ -149,17 +149,16 @@ class Shaper:
 
     def finish(self, text: str) -> Shaped:
         """Return the suggestion made of `text`, everything the model wrote."""
-        raw = plain_breaks(text)
-        if not raw:
+        if not text:
             return Shaped("", self._replace, Reason.EMPTY)
-        if not raw.strip():
+        if not text.strip():
             return Shaped("", self._replace, Reason.WHITESPACE)
-        shaped, reason = self._shape(raw)
+        shaped, reason = self._shape(text)
         if reason is Reason.SYNTAX:
             # A server that does not heal tokens answers `ret` with `return x`.
             word = _WORD_AT_END.search(self._context.left)
-            if word and raw.startswith(word[0]) and len(raw) > len(word[0]):
-                shaped, reason = self._shape(raw[len(word[0]) :])
+            if word and text.startswith(word[0]) and len(text) > len(word[0]):
+                shaped, reason = self._shape(text[len(word[0]) :])
         if reason:
             return Shaped("", self._replace, reason)
         return Shaped(self._item + shaped.replace("\n", self._context.newline), self._replace)
@@ -168,7 +167,7 @@ class Shaper:
         """Return the suggestion made of `text`, the beginning of a line: it need not parse, but it
         closes nothing that is not open, and does not begin the next line again."""
         context = self._context
-        rows = self._indented(plain_breaks(text))
+        rows = self._indented(text)
         whole = context.left + rows
         if context.closes_too_much(rows):
             return Shaped("", self._replace, Reason.SYNTAX)

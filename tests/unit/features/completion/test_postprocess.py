@@ -13,10 +13,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nearfield.features.completion.cursor_context import Extent
+from nearfield.features.completion.generated import Generated
 from nearfield.features.completion.postprocess import Shaped, Shaper
 from nearfield.syntax.languages import language_for
 from nearfield.syntax.parser import parse
-from nearfield.types import Selected, Snapshot, Span
+from nearfield.types import Delta, Selected, Snapshot, Span
 
 PY_BODY = "def f(a, b):\n    █\n\n\ndef g():\n    pass\n"
 PY_HOLE = "def f(a, b):\n    x = a\n    █\n    return x\n"
@@ -140,12 +141,12 @@ def shaper(language: str, marked: str, **options: Any) -> Shaper:
 
 def stream(to: Shaper, text: str, size: int) -> Shaped:
     """Feed in pieces of `size` until the shaper has enough, as a provider's stream does."""
-    fed = ""
+    found = Generated()
     for start, end in pairwise([*range(0, len(text), size), len(text)]):
-        fed += text[start:end]
-        if to.is_enough(fed):
+        found.add(Delta(text[start:end]))
+        if to.is_enough(found.text):
             break
-    return to.finish(fed)
+    return to.finish(found.text)
 
 
 def check(shaped: Shaped, expected: str) -> None:
