@@ -1,7 +1,8 @@
 # Everything that a person or a machine does here. Each target does the set-up that it needs and can
 # be interrupted and repeated. `make PYTHON=python3.12 ...` chooses the interpreter.
 
-.PHONY: help setup models demo check static docs coverage catalogue lock test bench vscode panel format clean
+.PHONY: help setup models demo check fast types quick docs coverage catalogue tuning lock test unit page plugins \
+	processes bench vscode panel format clean
 .DEFAULT_GOAL := help
 
 BIN := .venv/bin
@@ -32,15 +33,20 @@ demo: setup ## See completions by a model on this machine
 	@$(PULL) qwen2.5-coder-0.5b-instruct
 	@$(BIN)/python demo/run.py
 
+# The types take about as long as the rest on one core, so they are checked beside it.
 check: $(CHECKS) ## Run the checks that need no model, compiler or editor, in some minutes
-	@$(MAKE) --no-print-directory static
+	@$(MAKE) --no-print-directory -j 2 types fast
+
+fast: quick
 	@echo "== fast tests" && $(BIN)/python -m pytest -q -n auto -m "not slow" tests/unit
 
-static:
+types:
+	@echo "== types" && $(BIN)/pyright --warnings
+
+quick:
 	@echo "== conflict markers" && ! git grep -nE '^(<{7}|>{7})( |$$)' -- ':!tests/unit/features/next_edit'
 	@echo "== format" && $(BIN)/ruff format --check .
 	@echo "== lint" && $(BIN)/ruff check .
-	@echo "== types" && $(BIN)/pyright --warnings
 	@echo "== layers" && $(BIN)/lint-imports
 	@echo "== prose" && $(BIN)/python scripts/prose.py
 	@$(MAKE) --no-print-directory docs
@@ -64,16 +70,30 @@ lock: $(CHECKS) ## Take the newest versions of all dependencies into constraints
 	@$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --all-extras \
 		--no-emit-index-url --no-header --no-annotate --output-file constraints.txt pyproject.toml
 
-test: setup static ## Run every check
-	@echo "== unit tests" && CI=1 $(BIN)/python -m pytest -q -n auto tests/unit
+test: setup ## Run every check
+	@$(MAKE) --no-print-directory -j 2 types unit
 	@$(MAKE) --no-print-directory models
-	@echo "== vocabularies" && $(BIN)/python tests/engine/vocabularies.py
-	@echo "== panel" && scripts/check-panel
-	@echo "== VS Code extension" && scripts/check-vscode
-	@echo "== Neovim plugin" && scripts/check-neovim
+	@scripts/setup-node panel >/dev/null
+	@$(MAKE) --no-print-directory -j 2 plugins page
 	@PATH="$$PATH:/usr/sbin" command -v nginx >/dev/null || scripts/install-packages nginx-light
 	@emacs --batch --eval "(require 'eglot)" 2>/dev/null || scripts/install-packages emacs-nox elpa-eglot
-	@echo "== processes and editors" && CI=1 $(BIN)/python -m pytest -q -n 3 --dist loadfile \
+	@$(MAKE) --no-print-directory processes
+
+unit: quick
+	@echo "== unit tests" && CI=1 $(BIN)/python -m pytest -q -n auto tests/unit
+
+page:
+	@echo "== panel" && scripts/check-panel
+	@echo "== vocabularies" && $(BIN)/python tests/engine/vocabularies.py
+
+plugins:
+	@echo "== VS Code extension" && scripts/check-vscode
+	@echo "== Neovim plugin" && scripts/check-neovim
+
+# Four workers, as tests that wait keep no core busy. Their priority is just above the indexer's, 19:
+# some tests wait for it, and at 0 the others would keep it from running.
+processes:
+	@echo "== processes and editors" && CI=1 nice -n 18 $(BIN)/python -m pytest -q -n 4 --dist loadfile \
 		--no-loadscope-reorder tests/hostile tests/engine tests/editors tests/e2e
 
 # `make bench BENCH="replay overhead.py"` runs some of them; all take some hours on two cores. Those
