@@ -223,8 +223,12 @@ async def test_deadline_ends_a_generation(engine: EngineClient) -> None:
 
 
 async def test_a_prompt_that_does_not_fit_is_refused(engine: EngineClient) -> None:
-    with pytest.raises(ContextTooLong):
+    with pytest.raises(ContextTooLong) as completing:
         await ask(engine, spec(SOURCE * 5))
+    assert "completion.prefix_lines" in completing.value.hint
+    with pytest.raises(ContextTooLong) as chatting:
+        await ask(engine, msgspec.structs.replace(spec(SOURCE * 5), lane="chat"))
+    assert "engine.chat_context_size" in chatting.value.hint
     assert (await ask(engine, spec("x = "))).text
 
 

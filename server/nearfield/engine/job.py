@@ -32,6 +32,12 @@ from nearfield.engine.sampling import Sampler, likelihoods
 from nearfield.engine.token_healing import Ids
 from nearfield.errors import ContextTooLong
 
+LESS_CODE = "Raise engine.context_size, or lower completion.prefix_lines."
+LESS_CHAT = (
+    "Ask about less at once, or raise engine.chat_context_size. Of a long file that is named"
+    " (`--file`, `@file:`), what fits the question is shown."
+)
+"""Advice where a prompt does not fit."""
 SCORED_OTHERS = 4
 """Likeliest tokens that are named beside each one that is scored."""
 MAX_BANNED = 64
@@ -98,7 +104,7 @@ class Job(QueuedJob):
         if len(prompt.tokens) > room:
             raise ContextTooLong(
                 f"The prompt has {len(prompt.tokens)} tokens and {max(room, 0)} fit.",
-                "Raise engine.context_size, or lower completion.prefix_lines.",
+                LESS_CHAT if self.spec.lane == "chat" else LESS_CODE,
             )
         # The last token is always evaluated again: its logits are not kept in the cache.
         known = len(prompt.tokens) - 1 - (prompt.last if self.spec.scores else 0)

@@ -195,7 +195,7 @@ class SerialScheduler(JobQueue[SerialJob]):
         if len(prompt.tokens) > room:
             raise ContextTooLong(
                 f"The prompt has {len(prompt.tokens)} tokens and {max(room, 0)} fit.",
-                "Raise the provider's option context_size, or lower completion.prefix_lines.",
+                "Ask about less at once, or raise the provider's option context_size.",
             )
         job.prompt = prompt
         # The last token is always evaluated again: its logits are not kept.

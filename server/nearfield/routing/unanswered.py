@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from nearfield.errors import (
+    ContextTooLong,
     LeftAlone,
     NearfieldError,
     NoConsent,
@@ -124,4 +125,5 @@ def no_provider(reasons: tuple[str, ...], causes: tuple[NearfieldError, ...] = (
     what = "; ".join(reasons) if reasons else "none is configured for this"
     only_local = reasons and all(reason.endswith(NO_LOCAL) for reason in reasons)
     hint = WITHOUT_CLOUD if only_local else "`nearfield doctor` looks for causes."
+    hint = next((one.hint for one in causes if isinstance(one, ContextTooLong)), hint)
     return NoProvider(f"No provider could answer: {what}.", hint, causes)

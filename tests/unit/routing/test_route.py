@@ -11,13 +11,20 @@ from typing import Any
 
 import pytest
 
-from nearfield.errors import NoProvider, NotPermitted, RequestStopped, Unreachable
+from nearfield.errors import (
+    ContextTooLong,
+    NoProvider,
+    NotPermitted,
+    ProviderError,
+    RequestStopped,
+    Unreachable,
+)
 from nearfield.routing.consent import Consent
 from nearfield.routing.ledger import EntryFilter
 from nearfield.routing.request_context import Offer, RequestContext, Source, Task
 from nearfield.routing.route import Restart, Route
 from nearfield.routing.store import Store
-from nearfield.routing.unanswered import reason
+from nearfield.routing.unanswered import no_provider, reason
 from nearfield.types import Delta, Finish, Message, Role, Snippet, Tool, ToolCall
 
 
@@ -184,6 +191,18 @@ async def test_nothing_leaves_without_a_yes(
 
 def _checks(case: Case) -> Callable[[str], str]:
     return lambda _text: "does not parse" if case.local == "poor" else ""
+
+
+@pytest.mark.parametrize(
+    ("cause", "says"),
+    [
+        (ContextTooLong("The prompt has 9 tokens and 4 fit.", "Ask about less."), "about less"),
+        (Unreachable("local cannot be reached.", "Start it."), "nearfield doctor"),
+    ],
+)
+def test_a_prompt_that_does_not_fit_has_its_own_advice(cause: ProviderError, says: str) -> None:
+    error = no_provider(("local: it failed",), (Unreachable("other is down."), cause))
+    assert says in error.hint
 
 
 async def test_an_unanswered_question_does_not_block(
