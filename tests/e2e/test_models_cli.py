@@ -206,6 +206,16 @@ def test_a_search_that_finds_nothing_says_so(
     assert says in done.stderr
 
 
+def test_what_the_hub_says_is_quoted_where_it_is_part_of_a_command(
+    shell: Shell, httpserver: HTTPServer
+) -> None:
+    odd = {"path": "a`id`.gguf; x.gguf", "size": 3}
+    httpserver.expect_request("/api/models/maker/odd/tree/main").respond_with_json([odd])
+    httpserver.expect_request("/api/models").respond_with_json([{"id": "maker/$(id)"}])
+    assert "'maker/odd/a`id`.gguf; x.gguf'" in shell.run("search", "maker/odd").stdout
+    assert "models search 'maker/$(id)'`" in shell.run("search", "odd").stdout
+
+
 def test_what_does_not_fit_is_counted_and_shown_on_request(shell: Shell) -> None:
     own = shell.config / "catalog.toml"
     huge = hub_entry("huge").replace("memory_mb = 10", "memory_mb = 99_000_000")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -70,10 +71,10 @@ def search(
         print_table(FILES, map(_file_cells, rows))
         if fitting := [row for row in rows if row["fits"] and not row["part"]]:
             best = max(fitting, key=lambda row: row["bytes"])
-            emit(f"Next: `nearfield models add NAME {repo}/{best['file']}`.")
+            emit(f"Next: `nearfield models add NAME {quote(repo + '/' + best['file'])}`.")
     else:
         print_table(REPOSITORIES, map(_repository_cells, rows))
-        emit(f"Next: `nearfield models search {rows[0]['repo']}` lists its files.")
+        emit(f"Next: `nearfield models search {quote(rows[0]['repo'])}` lists its files.")
     if not rows:
         raise typer.Exit(ExitCode.NOTHING)
 
