@@ -307,23 +307,26 @@ class NearfieldProtocol(LanguageServerProtocol):
         message: dict[str, Any] = {"jsonrpc": self.VERSION, "id": msg_id}
         try:
             message.update({"error": error} if error is not None else {"result": result})
-            self._send_data(message)
+            self._write(message)
         except (TypeError, ValueError, AttributeError) as wrong:
             log.warning("the answer to %s cannot be sent: %s", msg_id, describe(wrong))
             self._refuse(msg_id, INTERNAL_ERROR, "The answer could not be written as JSON.")
 
     def _refuse(self, msg_id: MsgId | None, code: int, message: str) -> None:
         """Answer what is no request that we keep account of."""
-        self._send_data(
-            {"jsonrpc": self.VERSION, "id": msg_id, "error": {"code": code, "message": message}}
-        )
+        error = {"code": code, "message": message}
+        self._write({"jsonrpc": self.VERSION, "id": msg_id, "error": error})
 
     def _send_data(self, data: Any) -> None:
+        self._write(data, _replaces(data))
+
+    def _write(self, data: Any, replaces: str = "") -> None:
+        """Send a message in place of an unsent one with the key `replaces`; answers have none."""
         if self.writer is None:
             log.debug("nobody is connected")
             return
         frame = frames.encode(data, self._serialize_message)
-        self.writer.write(frame, _replaces(data))  # pyright: ignore[reportCallIssue] - an Outbox
+        self.writer.write(frame, replaces)  # pyright: ignore[reportCallIssue] - an Outbox
 
     # --- the session's life ---------------------------------------------------------------------
 

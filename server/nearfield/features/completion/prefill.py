@@ -19,6 +19,7 @@ from nearfield.features.completion.completer import Completer
 from nearfield.features.completion.prompting import (
     GROWTH_TOKENS,
     PromptPlan,
+    allow,
     continued,
     cut,
     prefill_request,
@@ -89,7 +90,7 @@ class Prefill(Feature):
         settings = scope.settings
         offset = len(snapshot.text) if document.cursor is None else document.cursor
         cursor = await questions.cursor(snapshot, min(offset, len(snapshot.text)))
-        allowance = scope.allowance(settings.deadline_ms / 1000)
+        allowance = allow(scope.can, settings.deadline_ms / 1000, settings.max_tokens)
         snippets = questions.snippets(snapshot, cursor.offset, allowance.snippet_chars)
         plans = continued(cursor, document, allowance)
         plan = next((one for one in plans if _is_enough(one, snippets)), None)

@@ -20,7 +20,6 @@ from nearfield.features.completion.generated import Generated, Stopwatch
 from nearfield.features.completion.postprocess import Shaper
 from nearfield.features.completion.prompting import (
     MIN_PROMPT_TOKENS,
-    Allowance,
     PromptPlan,
     allow,
     candidates,
@@ -111,10 +110,6 @@ class RequestScope:
         """Return whether a model on this machine is asked first: then a request costs only time."""
         return bool(self.providers) and self.can.local
 
-    def allowance(self, seconds: float, *, is_manual: bool = False) -> Allowance:
-        """Return what the first provider can be shown within `seconds`."""
-        return allow(self.can, seconds, self.settings.max_tokens, is_manual=is_manual)
-
 
 class LearnedRates:
     """Rates of providers that do not measure their own, learned from their answers.
@@ -187,7 +182,8 @@ class Questions:
             most = min(request.max_tokens, settings.max_tokens)
             settings = structs.replace(settings, max_tokens=most)
         cursor = await self.cursor(snapshot, request.offset, request.selected)
-        allowance = scope.allowance(deadline - time.monotonic(), is_manual=is_manual)
+        seconds = deadline - time.monotonic()
+        allowance = allow(scope.can, seconds, settings.max_tokens, is_manual=is_manual)
         if is_manual:
             await self._prepare(snapshot, request.offset)
         snippets = self.snippets(snapshot, request.offset, allowance.snippet_chars)
