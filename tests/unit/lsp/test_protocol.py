@@ -261,7 +261,7 @@ async def test_the_work_of_a_model_is_shown_at_each_phase_and_not_at_each_token(
     values = [m["params"]["value"] for m in c.sent.messages if m.get("method") == "$/progress"]
     told = [value.get("message") for value in values]
     assert told[:3] == [None, "asking", "asking; scripted: reading 50%, 0 s"]
-    assert told[3].startswith("asking; scripted: writing, 1 tokens")
+    assert told[3].startswith("asking; scripted: writing, 1 token, ")
     assert values[-1]["kind"] == "end"
     assert len(values) < 20
 
