@@ -287,6 +287,23 @@ def test_serve_refuses(shell: Shell, arguments: list[str], error: str) -> None:
     check(shell.run("serve", *arguments), 2, error=error)
 
 
+LONG = "x" * 5000
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error"),
+    [
+        (["fix", f"{LONG}:1"], "longer name"),
+        (["complete", f"{LONG}:1:1"], "too long"),
+        (["models", "use", "chat", LONG], "no model called"),
+        (["models", "add", "mine", LONG], ""),
+        (["models", "add", "mine", "~nobody-here/x.gguf"], ""),
+    ],
+)
+def test_a_name_that_no_file_can_have(shell: Shell, arguments: list[str], error: str) -> None:
+    check(shell.run(*arguments), 2, error=error)
+
+
 @pytest.mark.parametrize("arguments", [["frobnicate"], ["complete"], ["serve", "--nonsense"]])
 def test_wrong_usage_is_exit_code_2(shell: Shell, arguments: list[str]) -> None:
     check(shell.run(*arguments), 2, error="Usage:")

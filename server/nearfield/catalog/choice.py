@@ -11,6 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from nearfield.catalog.disk import is_file
 from nearfield.catalog.gguf import require_whole
 from nearfield.catalog.models import Catalog, ModelEntry
 from nearfield.catalog.recommend import Machine, rank, this_machine
@@ -113,9 +114,9 @@ def choose(
 def named(wish: str, catalog: Catalog) -> ModelChoice:
     """Return the model that the user named, a catalogue entry or a file. Raises `CatalogError`."""
     if wish not in catalog.entries and ("/" in wish or "\\" in wish or wish.endswith(".gguf")):
+        if not is_file(wish):
+            raise CatalogError(f"There is no file {wish}.")
         path = Path(wish).expanduser()
-        if not path.is_file():
-            raise CatalogError(f"There is no file {path}.")
         require_whole(path)
         return ModelChoice(path)
     entry = catalog.get(wish)

@@ -26,6 +26,14 @@ GGUF_MAGIC = b"GGUF"
 BLOCK_BYTES = 1 << 20
 
 
+def is_file(wish: str) -> bool:
+    """Return whether what a user has written is the path of a file."""
+    try:
+        return Path(wish).expanduser().is_file()
+    except (OSError, RuntimeError):  # a name too long for a file, or a user that there is not
+        return False
+
+
 def cache_dir(environ: Mapping[str, str] | None = None) -> Path:
     """Return the user's cache folder for Nearfield, which need not exist yet."""
     environ = os.environ if environ is None else environ

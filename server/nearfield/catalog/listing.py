@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from nearfield.catalog.choice import choose
+from nearfield.catalog.disk import is_file
 from nearfield.catalog.gguf import require_whole
 from nearfield.catalog.models import Catalog, ModelEntry
 from nearfield.catalog.recommend import MIB, Advice, Machine
@@ -39,7 +40,7 @@ def usable(catalog: Catalog, wish: str) -> tuple[str, bool]:
     `UnknownModel`, and `ConfigError` for a file that is no whole model."""
     if wish in catalog.entries:
         return wish, catalog.local_path(wish) is None
-    if wish and Path(wish).expanduser().is_file():
+    if wish and is_file(wish):
         file = Path(wish).expanduser().resolve()
         try:
             require_whole(file)

@@ -11,7 +11,7 @@ from urllib.parse import unquote, urlsplit
 import msgspec
 
 from nearfield.catalog.adapters import check_adapter
-from nearfield.catalog.disk import is_gguf
+from nearfield.catalog.disk import is_file, is_gguf
 from nearfield.catalog.gguf import require_whole
 from nearfield.catalog.models import Catalog, HubSource, ModelEntry, PathSource
 from nearfield.catalog.templates import CHAT_OF_FILE, FIM_AUTO
@@ -104,8 +104,8 @@ def adapted(
 
 def _source(text: str) -> PathSource | HubSource:
     """Return the file that `text` names. Raises `ConfigError`."""
-    path = Path(text).expanduser()
-    if path.is_file():
+    if is_file(text):
+        path = Path(text).expanduser()
         if not is_gguf(path):
             raise ConfigError(
                 f"{path} is not a GGUF file: it does not begin with 'GGUF'.",
@@ -120,7 +120,7 @@ def _source(text: str) -> PathSource | HubSource:
     if address.scheme in ("http", "https"):
         if page := _HUB_PAGE.fullmatch(unquote(address.path)):
             return _on_hub(HubSource(page["repo"], page["file"], page["revision"]))
-    elif not path.is_absolute() and (found := _ON_HUB.fullmatch(text)):
+    elif not text.startswith(("/", "~")) and (found := _ON_HUB.fullmatch(text)):
         return _on_hub(HubSource(found["repo"], found["file"]))
     raise ConfigError(
         f"{text} is neither a file on this machine nor a GGUF file on the hub.",

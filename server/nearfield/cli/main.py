@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import importlib
 import sys
 from collections.abc import Sequence
@@ -69,6 +70,11 @@ def main() -> None:
             raise
         report(error)
         sys.exit(exit_code(error))
+    except OSError as error:
+        if error.errno != errno.ENAMETOOLONG or "--debug" in arguments:
+            raise
+        say("error: The command names a file by a longer name than one can have.")
+        sys.exit(ExitCode.USAGE)
     except KeyboardInterrupt:
         say("Interrupted.")
         sys.exit(ExitCode.INTERRUPTED)

@@ -22,6 +22,7 @@ from nearfield.errors import ConfigError, UnknownModel
 from nearfield.providers.registry import build
 from nearfield.routing.provider_pool import can, usual_order
 from nearfield.routing.router import OWN_MODEL
+from nearfield.terminal import one_line
 
 AUTO = "auto"
 """The best model of this machine."""
@@ -54,6 +55,8 @@ def let_serve(role: str, wish: str, config: Config | None = None) -> ServedRole:
     provider = provider_of(wish, config.providers)
     model = wish.removeprefix(provider).removeprefix("/")
     if provider in config.providers:
+        if wish.endswith("/") or one_line(wish) != wish:
+            raise UnknownModel(f"{one_line(wish)} names no model.", f"Write {provider}/MODEL.")
         wanted = config.providers[provider]
         wanted = msgspec.structs.replace(wanted, model=model or wanted.model)
         return _by_provider(role, wish, provider, wanted, config)

@@ -104,6 +104,11 @@ def test_a_provider_whose_name_has_a_slash_is_meant_by_it(file: Path) -> None:
         ("code", "nosuch", UnknownModel, "Your providers are: ollama, bare, claude"),
         ("code", "bare", ConfigError, "bare has no model"),
         ("code", __file__, ConfigError, "GGUF"),
+        ("code", "x" * 5000, UnknownModel, "no model called"),
+        ("code", "~nobody-here/x.gguf", UnknownModel, "no model called"),
+        ("code", "ollama/", UnknownModel, "names no model"),
+        ("code", "ollama/a\nb", UnknownModel, "names no model"),
+        ("code", "ollama/\x1b[31m", UnknownModel, "ollama/␛.31m names no model"),
     ],
 )
 def test_what_cannot_serve_is_refused(
