@@ -47,7 +47,7 @@ async def test_a_model_rewrites_the_window_and_the_gate_judges_it(default_model:
     )
     traces, config = TraceLog(), FolderConfigs(Config())
     typist = Typist(CODE, "java")
-    typist.edits = next_edits(typist.documents, lambda: 0.0, traces)
+    typist.edits = next_edits(typist.documents, typist.clock, traces)
     typist.edits.configure(config, Router(config, {"embedded": model}))
     at = CODE.index("int wide") + len("int wide")
     typist.edit(at, at, ", int high")
