@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -269,3 +270,25 @@ async def test_a_real_model_answers_by_the_schema(
         # A small model may well find nothing; it has to say so in the form that was asked for.
         assert (answer["pieces"], answer["failed"], answer["error"]) == (2, 0, "")
         assert answer["findings"] == len(shown(e, uri))
+
+
+@pytest.mark.model
+def test_a_review_by_likelihood_says_what_the_model_does(
+    wire: StartWire, small_model: Path, tmp_path: Path
+) -> None:
+    model = tmp_path / "own-1.5b.gguf"  # by its name large enough to be asked, and small
+    model.symlink_to(small_model)
+    w = wire("--stdio")
+    w.initialize({"models": {"complete": str(model), "chat": str(model)}})
+    asked = w.request(
+        "workspace/executeCommand",
+        {
+            "command": "nearfield.review",
+            "arguments": [{"uri": w.open(CODE)}],
+            "workDoneToken": "mine",
+        },
+    )
+    assert w.answer(asked)["result"]["model"] == "own-1.5b"
+    bar = [m["params"] for m in w.received if m.get("method") == "$/progress"]
+    said = [one["value"].get("message") or "" for one in bar if one["token"] == "mine"]
+    assert any(re.match(r"average; own-1\.5b: (loading|reading)", one) for one in said), said

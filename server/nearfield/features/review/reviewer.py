@@ -38,6 +38,7 @@ from nearfield.files.uris import uri_of
 from nearfield.files.workspace import WorkspaceFiles
 from nearfield.index.files import readable
 from nearfield.providers.base import Scorer
+from nearfield.routing.activity import watched
 from nearfield.routing.request_context import RequestContext, Source, Task
 from nearfield.routing.router import Restart, Router
 from nearfield.syntax.languages import language_for
@@ -276,7 +277,8 @@ class Reviewer(Feature):
         if now.scorer is None:
             return answers(await self._answer(now, piece))
         now.review.provider, now.review.model = now.scorer.name, now.scorer.model
-        return await unlikely(now.scorer, now.snapshot.text, piece, now.parsed)
+        async with watched(now.scorer, is_local=True):
+            return await unlikely(now.scorer, now.snapshot.text, piece, now.parsed)
 
     async def _answer(self, now: _Pass, piece: ReviewPiece) -> str:
         request, sources = _request(now.snapshot, piece, now.rules)
