@@ -39,7 +39,6 @@ class Panel:
             viewport={"width": width, "height": 900}, reduced_motion="reduce", **options
         )
         self.context.set_default_timeout(PATIENCE_SECONDS * 1000)
-        self.context.add_init_script(path=AXE)
         self.page: Page = self.context.new_page()
         self.wrong: list[str] = []
         self.page.on("pageerror", lambda error: self.wrong.append(str(error)))
@@ -72,6 +71,8 @@ class Panel:
 
     def findings(self) -> list[str]:
         """Return what axe finds: its rules with the elements."""
+        if self.page.evaluate("typeof axe") == "undefined":
+            self.page.evaluate(AXE.read_text("utf-8"))
         found: Any = self.page.evaluate("async () => (await axe.run()).violations")
         return [f"{one['id']}: {[node['target'] for node in one['nodes']]}" for one in found]
 
