@@ -24,6 +24,8 @@ from nearfield.routing.consent import Consent
 from nearfield.routing.ledger import EntryFilter
 from nearfield.types import ChatRequest
 
+pytestmark = pytest.mark.slow
+
 SCRIPT = str(Path(__file__).with_name("served_tools.py"))
 COMMAND = [sys.executable, SCRIPT]
 PATIENCE_SECONDS = 60.0
