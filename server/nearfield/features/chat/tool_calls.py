@@ -34,9 +34,13 @@ from nearfield.features.chat.tool_schema import checked
 from nearfield.routing.redact import redact_texts
 from nearfield.routing.secrets import ScanDeadline
 from nearfield.tasks import describe
+from nearfield.terminal import one_line
 from nearfield.types import ToolCall
 
 log = logging.getLogger(__name__)
+
+MAX_TITLE_CHARS = 2_000
+"""Of a longer question the user would see a part, and allow the rest unseen."""
 
 AUDITED_CHARS = 2_000
 """Characters of a call's arguments in the audit; the text of a written file is in the file."""
@@ -121,11 +125,13 @@ class ToolCaller:
         self._decision = "allowed"
         if function.access in (Access.READ, Access.EDIT) or function.name in self.granted:
             return
+        self._decision = "refused"
+        title = _on_one_line(function.title(given))
+        if len(title) > MAX_TITLE_CHARS:
+            raise ToolRefused("The call is too long for the user to see all of it.", "Shorten it.")
         each_time = function.access is Access.DANGER
         self.report(CallReport(wish.id, wish.name, arguments, CallState.ASKING))
-        question = Question(
-            self.session, wish.id, wish.name, arguments, function.title(given), each_time
-        )
+        question = Question(self.session, wish.id, wish.name, arguments, title, each_time)
         self._decision = "no"
         answer = await self.context.host.allow(question)
         if answer is Allow.NO:
@@ -179,3 +185,9 @@ def _object(text: str) -> dict[str, Any]:
     except NotJson:
         return {}
     return value if isinstance(value, dict) else {}
+
+
+def _on_one_line(title: str) -> str:
+    """Return what a call is asked for with, so that no part of it looks like another question:
+    each line end is a sign, and what is invisible, or turns the writing, is seen."""
+    return one_line("⏎".join(title.splitlines()))

@@ -155,6 +155,31 @@ async def test_is_asked_for_with_its_words(says: Allow, talk: StartTalk) -> None
     assert ("git version" in reply.calls[0].result) is (says is Allow.ONCE)
 
 
+TITLES = {
+    "lines": ("a\nLet the model run: ls?\r\nb", '"a⏎Let the model run: ls?⏎b"'),
+    "turned writing": ("\u202egnp.sh", "\ufffdgnp.sh"),
+    "a terminal's signs": ("\x1b[2J", "\u241b[2J"),
+    "too long to be seen": ("x" * 3_000, None),
+}
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("case", TITLES)
+async def test_the_question_shows_all_of_the_call_on_one_line(case: str, talk: StartTalk) -> None:
+    argument, shown = TITLES[case]
+    t = talk(
+        {"result": ".", "text": "ok"},
+        {"tool_calls": [call("executeShell", command=["git", argument])]},
+        functions=["executeShell"],
+        shell_commands=["git"],
+    )
+    t.person.says = Allow.NO
+    reply = await t.say("go")
+    assert [one.title for one in t.person.asked] == ([f"run: git {shown}"] if shown else [])
+    assert reply.calls[0].state == "denied"
+    assert ("too long for the user" in reply.calls[0].result) is (shown is None)
+
+
 @pytest.mark.asyncio
 async def test_what_is_not_allowed_is_refused_before_the_user_is_asked(talk: StartTalk) -> None:
     t = talk(
