@@ -16,6 +16,7 @@ import importlib
 import json
 import os
 import pkgutil
+import select
 import shutil
 import signal
 import socket
@@ -85,8 +86,11 @@ def _import_all() -> None:
 
 
 def _serve(listening: socket.socket) -> None:
-    """Fork for each client. Return in the process of each command."""
+    """Fork for each client. Return in the process of each command. End with the tests, which hold
+    the other end of the input."""
     while True:
+        if sys.stdin in select.select([listening, sys.stdin], [], [])[0]:
+            os._exit(0)
         client, _ = listening.accept()
         if not os.fork():
             break

@@ -40,7 +40,7 @@ def new_lane(model: Model, sequences: int) -> Lane:
         context_size=TOKENS * sequences,
         sequences=sequences,
         chunk=16,
-        threads=2,
+        threads=1,
         abort=Abort(),
     )
 

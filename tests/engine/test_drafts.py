@@ -46,7 +46,7 @@ class Asked:
         self.model = model
         self.abort = Abort()
         self.lane = kind(
-            model, context_size=TOKENS, sequences=1, chunk=32, threads=2, abort=self.abort
+            model, context_size=TOKENS, sequences=1, chunk=32, threads=1, abort=self.abort
         )
         self.events: list[Event] = []
         self.scheduler = Scheduler(
