@@ -15,6 +15,13 @@ from nearfield.errors import DeadlineExceeded
 from nearfield.providers.speed import Speed
 from nearfield.types import ChatRequest, Delta, EditRequest, Finish, InfillRequest, Usage
 
+MAX_COUNT = 1_000_000_000
+"""Tokens or ms of one request; no request has as many."""
+_COUNTED = (
+    "prompt_tokens", "evaluated_tokens", "reused_tokens", "generated_tokens",
+    "prefill_ms", "decode_ms",
+)  # fmt: skip
+
 
 @dataclass(slots=True)
 class Cut:
@@ -98,7 +105,7 @@ async def finished(
 
     def last(usage: Usage | None = None) -> Usage:
         now = time.monotonic()
-        usage = usage or Usage(model, generated_tokens=pieces)
+        usage = _sensible(usage) if usage else Usage(model, generated_tokens=pieces)
         return replace(
             usage,
             prefill_ms=_ms(usage.prefill_ms, begun, first or now),
@@ -156,6 +163,17 @@ async def answer(
                 yield delta
             elif delta.finish is not None:
                 yield Delta(finish=delta.finish, usage=delta.usage)
+
+
+def _sensible(usage: Usage) -> Usage:
+    """`usage` without counts and times that make no sense: they are added up and priced, and what
+    is below nothing would make room in the budget."""
+    wrong = {
+        name: None
+        for name in _COUNTED
+        if (said := getattr(usage, name)) is not None and not 0 <= said <= MAX_COUNT
+    }
+    return replace(usage, **wrong) if wrong else usage
 
 
 def _ms(said: float | None, begin: float, end: float) -> float:

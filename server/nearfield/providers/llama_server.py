@@ -29,7 +29,7 @@ from nearfield.providers import estimate, fim, openai_chat
 from nearfield.providers.cut import Cut, answer, server_stops
 from nearfield.providers.families import edit_form_of, template_of
 from nearfield.providers.http import Http
-from nearfield.providers.http_provider import HttpProvider
+from nearfield.providers.http_provider import HttpProvider, pickable
 from nearfield.providers.openai_chat import Timings, TokenProb
 from nearfield.providers.options import Key, ProviderArgs, ServerOptions
 from nearfield.types import (
@@ -141,10 +141,12 @@ class LlamaServer(HttpProvider):
             return Health(HealthState.STARTING, str(error))
         except ProviderError as error:
             return Health(HealthState.UNAVAILABLE, str(error))
-        self._context = props.default_generation_settings.n_ctx or self._context
-        served = props.model_alias or props.model_path
-        if served and not self._model_named:
-            self.model = PurePath(served.replace("\\", "/")).name
+        served = (props.model_alias or props.model_path).replace("\\", "/")
+        name, context = PurePath(served).name, props.default_generation_settings.n_ctx
+        if context and context > 0:
+            self._context = context
+        if not self._model_named and pickable([ServedModel(name)]):
+            self.model = name
         return Health(HealthState.READY, f"{self.model} at {self._http.who.host}.")
 
     async def slots(self) -> list[Slot]:

@@ -6,6 +6,7 @@ import gzip
 from collections.abc import Callable
 from typing import Any
 
+import msgspec
 import pytest
 
 from nearfield.errors import BadAnswer
@@ -97,6 +98,31 @@ async def test_names_that_cannot_be_picked_are_left_out(
     server.answer(DIALECTS[kind].models_path, {"data": listed, "models": listed})
     found = await _provider(made, server, kind).models()
     assert [one.name for one in found] == ["known:7b-q4_K"]
+
+
+COUNTS = {"prompt_tokens": -(10**9), "completion_tokens": 10**25}
+
+
+async def test_counts_that_make_no_sense_are_not_taken(server: Server, made: Any) -> None:
+    dialect = DIALECTS["openai_compatible"]
+    said = msgspec.json.encode({"choices": [], "usage": COUNTS})
+    body = dialect.begin + b"data: " + said + b"\n\n" + dialect.rest.partition(b"data: [DONE]")[0]
+    whole = body + b"data: " + said + b"\n\ndata: [DONE]\n\n"
+    server.answer(dialect.path, whole, content_type=dialect.content_type)
+    provider = _provider(made, server, dialect.kind)
+    last = [delta async for delta in provider.chat(question())][-1]
+    assert last.usage is not None
+    assert (last.usage.prompt_tokens, last.usage.generated_tokens) == (None, None)
+
+
+async def test_a_servers_odd_name_and_context_are_not_taken(server: Server, made: Any) -> None:
+    server.answer("/health", {"status": "ok"})
+    odd = {"model_alias": "\x1b[2J", "default_generation_settings": {"n_ctx": -5}}
+    server.answer("/props", odd)
+    provider = made("llama_server", server.url, model="")
+    named = provider.model
+    await provider.health()
+    assert (provider.model, provider.capabilities.context_tokens) == (named, None)
 
 
 READERS: dict[str, Callable[[str], bool]] = {
