@@ -222,7 +222,7 @@ async def test_a_suggestion_that_saves_nothing_is_shown_by_key_alone(start: Star
 async def test_at_the_deadline_whole_lines_are_shown(start: Start) -> None:
     text = "total = a + b\n    total *= 2\n    retur"
     service = await start(
-        scripted("model", {"text": text, "hang": True}), deadline_ms=300, multiline="always"
+        scripted("model", {"text": text, "hang": True}), deadline_ms=2000, multiline="always"
     )
     said = await FakeUser(service, "def add(a, b):\n    |\n").said()
     assert said == "total = a + b\n    total *= 2"
