@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -42,7 +43,7 @@ class Answer:
     why: str = ""
     usage: Usage | None = None
     notes: list[str] = field(default_factory=list[str])
-    offers: list[Offer] = field(default_factory=list["Offer"])
+    offers: Sequence[Offer] = ()
 
 
 def ask(
