@@ -18,7 +18,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.processes import running
+import psutil
 
 from nearfield.catalog.models import Catalog
 from nearfield.config.schema import Engine as EngineSettings
@@ -90,12 +90,8 @@ OTHERS = {
     "prebuilt": ("llama_server", {"managed": True, "engine": "xllamacpp"}),
     "openvino": ("openvino", {"device": "CPU"}),
 }
-WORKERS = {
-    "compiled": "nearfield.engine.worker",
-    "prebuilt": "nearfield.providers.xllama_worker",
-    "openvino": "nearfield.engine.openvino_worker",
-}
-"""The module that each engine's process runs."""
+WORKERS = {"compiled": "engine.worker", "prebuilt": "xllama_worker", "openvino": "openvino_worker"}
+"""A part of the command of each engine's process."""
 
 
 async def run(path: Path, rounds: int, other: str = "prebuilt") -> dict[str, dict[str, float]]:
@@ -124,7 +120,9 @@ async def run(path: Path, rounds: int, other: str = "prebuilt") -> dict[str, dic
 
 def resident_mib(command: str) -> float:
     """Return the memory of our children that run `command`."""
-    return sum(one.memory_info().rss for one in running(command)) >> 20
+    children = psutil.Process().children(recursive=True)
+    ours = [one for one in children if any(command in part for part in one.cmdline())]
+    return sum(one.memory_info().rss for one in ours) >> 20
 
 
 def _compared(found: dict[str, list[Measured]], what: str) -> dict[str, float]:

@@ -14,7 +14,6 @@ from pathlib import Path
 
 import psutil
 from editor import Editor
-from tests.processes import running
 
 PATIENCE_SECONDS = 30.0
 
@@ -28,8 +27,9 @@ def part_mib(editor: Editor, module: str) -> float:
     """Memory of the process of that editor's server that runs `module`, once there is one."""
     end = time.monotonic() + PATIENCE_SECONDS
     while time.monotonic() < end:
-        if found := running(module, of=editor.process.pid):
-            return memory_mib(found[0].pid)
+        for process in psutil.Process(editor.process.pid).children():
+            if module in process.cmdline():
+                return memory_mib(process.pid)
         time.sleep(0.1)
     raise SystemExit(f"the server has started no {module}")
 
