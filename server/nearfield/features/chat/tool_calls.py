@@ -31,6 +31,7 @@ from nearfield.features.chat.protocol import (
 )
 from nearfield.features.chat.tool_context import ToolContext
 from nearfield.features.chat.tool_schema import checked
+from nearfield.files.lines import split_lines
 from nearfield.routing.redact import redact_texts
 from nearfield.routing.secrets import ScanDeadline
 from nearfield.tasks import describe
@@ -190,4 +191,4 @@ def _object(text: str) -> dict[str, Any]:
 def _on_one_line(title: str) -> str:
     """Return what a call is asked for with, so that no part of it looks like another question:
     each line end is a sign, and what is invisible, or turns the writing, is seen."""
-    return one_line("⏎".join(title.splitlines()))
+    return one_line("⏎".join(split_lines(title)))
