@@ -266,7 +266,7 @@ def test_a_real_model_is_seen_at_work_unloaded_and_loaded(
         running = server.get_by_role("table", name="Requests that run now")
         expect(running).to_contain_text("chat")
         expect(running).to_contain_text("local")
-        running.get_by_role("button", name="Cancel").first.click()
+        running.get_by_role("button", name="Cancel: chat").click()
         editor.answer(asked)
         expect(running).to_have_count(0)
 
