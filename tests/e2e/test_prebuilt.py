@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from tests.conftest import needs
+from tests.e2e.prepared import STARTED
 from tests.e2e.wiring import StartWire
 
 pytestmark = pytest.mark.model
@@ -35,7 +36,7 @@ def test_completes_by_the_wheel(
     wire: StartWire, without: dict[str, str], small_model: Path
 ) -> None:
     del without
-    w = wire("--stdio")
+    w = wire("--stdio", program=STARTED)
     w.initialize({"models": {"complete": str(small_model)}, "completion": PATIENT})
     uri = w.open(FIBONACCI)
     (item,) = w.ghost(uri, 3, len(FIBONACCI.split("\n")[3]))

@@ -142,7 +142,7 @@ async def test_a_model_without_fim_tokens_completes_from_the_prefix(
 async def test_promise_7_a_killed_engine_answers_empty_and_comes_back(
     editor: StartEditor, small_model: Path
 ) -> None:
-    async with editor(real(small_model)) as e:
+    async with editor(real(small_model), program=STARTED) as e:
         uri = e.open("".join(f"value_{i} = {i}\n" for i in range(120)))
         for line in (100, 101, 102):
             worker = await engine_of(e)

@@ -14,6 +14,7 @@ import pytest
 import tomli_w
 from tests.conftest import needs
 from tests.e2e import test_http
+from tests.e2e.prepared import STARTED
 from tests.e2e.test_cli import Shell
 from tests.e2e.wiring import StartWire
 
@@ -138,6 +139,7 @@ def test_both_roles_are_served_by_real_models(
         (blocked / "sitecustomize.py").write_text(WITHOUT_ENGINE)
         inherited = shell.environ.get("PYTHONPATH", "")
         shell.environ["PYTHONPATH"] = f"{blocked}:{inherited}"
+        shell.program = STARTED
     models = {"complete": str(small_model), "chat": str(default_model)}
     shell.settings(tomli_w.dumps({"models": models, "index": {"enabled": False}}))
     ran = shell.run("ask", "What is 1 + 1?", "--max-tokens", "8", "--json")

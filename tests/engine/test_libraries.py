@@ -17,6 +17,7 @@ import pytest
 import pytest_asyncio
 from tests import tiny_gguf, tiny_onnx
 from tests.conftest import needs
+from tests.processes import running
 
 from nearfield.catalog.openvino import devices
 from nearfield.config.schema import ProviderSettings
@@ -204,20 +205,26 @@ async def test_a_prompt_that_does_not_fit_is_refused(model: Any) -> None:
     assert len((await answer(model.infill(hole())))[0]) == 8
 
 
+def workers() -> list[psutil.Process]:
+    """Return the processes that run a model by one of the libraries."""
+    modules = ("nearfield.engine.openvino_worker", "nearfield.engine.onnx_worker")
+    return [process for module in modules for process in running(module)]
+
+
 async def test_a_killed_worker_is_started_again(model: Any) -> None:
     before, _ = await answer(model.infill(hole()))
-    (worker,) = psutil.Process().children()
+    (worker,) = workers()
     with pytest.raises(EngineDied):
         async with aclosing(model.chat(question(max_tokens=400))) as stream:
             async for delta in stream:
                 if delta.text:
                     os.kill(worker.pid, signal.SIGKILL)
     assert (await answer(model.infill(hole())))[0] == before
-    (worker,) = psutil.Process().children()
+    (worker,) = workers()
     worker.send_signal(signal.SIGINT)  # Ctrl-C is for the command
     assert (await answer(model.infill(hole())))[0] == before
     assert await model.rest(0)
-    assert not psutil.Process().children()
+    assert not workers()
 
 
 async def test_a_model_that_cannot_be_loaded_says_why(tiny: Path, tmp_path: Path) -> None:
