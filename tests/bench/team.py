@@ -1,6 +1,6 @@
 """People of a team who type at once, against models that answer by a script.
 
-    python tests/bench/team.py --people 50 --requests 100000
+    python tests/bench/team.py --people 50 --requests 100000 [--pause 1]
 
 Two model servers and the team's server are processes of their own. Each person's code holds a mark
 that the models answer with, so an answer with another mark is cross-talk. Half-way one model server
@@ -14,6 +14,7 @@ import argparse
 import asyncio
 import json
 import os
+import random
 import re
 import signal
 import subprocess
@@ -132,11 +133,13 @@ class Outcome:
 
 
 async def type_away(
-    client: httpx.AsyncClient, person: int, token: str, count: int, outcome: Outcome
+    client: httpx.AsyncClient, person: int, token: str, count: int, outcome: Outcome, pause: float
 ) -> None:
-    """Ask for `count` answers, one after another."""
+    """Ask for `count` answers, one after another, with a `pause` (s, on average) before each."""
     headers = {"authorization": f"Bearer {token}"}
+    dice = random.Random(person)
     for number in range(count):
+        await asyncio.sleep(dice.uniform(0, 2 * pause))
         code = f"def f{number}():\n    {mark(person)} = "
         if number % STREAMS == STREAMS - 1:
             said = {"messages": [{"role": "user", "content": code}], "stream": True}
@@ -160,7 +163,7 @@ def spoken(text: str) -> str:
     return said or text
 
 
-async def load(home: Path, people: int, requests: int) -> Outcome:
+async def load(home: Path, people: int, requests: int, pause: float = 0.0) -> Outcome:
     """Run the people's requests, and kill a model server half-way."""
     processes = Processes(home)
     try:
@@ -178,7 +181,7 @@ async def load(home: Path, people: int, requests: int) -> Outcome:
         async with httpx.AsyncClient(base_url=address, limits=limits, timeout=300) as client:
             for half in range(2):
                 typing = [
-                    type_away(client, person, tokens[person], each, outcome)
+                    type_away(client, person, tokens[person], each, outcome, pause)
                     for person in range(people)
                 ]
                 working = asyncio.gather(*typing)
@@ -219,10 +222,11 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--people", type=int, default=50)
     parser.add_argument("--requests", type=int, default=100_000)
+    parser.add_argument("--pause", type=float, default=0.0, help="before each request, mean (s)")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         begun = time.monotonic()
-        outcome = asyncio.run(load(Path(folder), given.people, given.requests))
+        outcome = asyncio.run(load(Path(folder), given.people, given.requests, given.pause))
         seconds = time.monotonic() - begun
     print(f"answered {outcome.answered}, cross-talk {outcome.wrong}, lost {outcome.lost.total()}")
     print(f"streams that were asked again: {outcome.again}")
