@@ -94,6 +94,15 @@ def shallow(text: str | bytes) -> Any:
     return loads(content)
 
 
+def shallow_object(text: str) -> dict[str, Any]:
+    """Return the JSON object that a model or its server wrote; an empty one where it is none."""
+    try:
+        value = shallow(text)
+    except NotJson:
+        return {}
+    return value if isinstance(value, dict) else {}
+
+
 def is_deep(text: bytes) -> bool:
     """Return whether JSON nests deeper than `MAX_DEPTH`. Takes time in proportion to its length."""
     if text.count(b"[") + text.count(b"{") <= MAX_DEPTH:

@@ -8,7 +8,6 @@ from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from nearfield.coerce import NotJson, shallow
 from nearfield.errors import BadAnswer
 from nearfield.routing.router import Restart, Route
 from nearfield.types import Delta, Finish, ToolCall, Usage
@@ -213,15 +212,6 @@ def in_one_piece(form: Form, said: AnswerText) -> Sequence[dict[str, Any]]:
 def _last(form: Form, said: AnswerText) -> Sequence[dict[str, Any]]:
     """Return the end of a stream; of one without any text, all of it."""
     return form.end(said) if said.text or said.calls else in_one_piece(form, said)
-
-
-def arguments_of(call: ToolCall) -> dict[str, Any]:
-    """Return a call's arguments; none where a model wrote what is no object."""
-    try:
-        value = shallow(call.arguments or "{}")
-    except NotJson:
-        return {}
-    return value if isinstance(value, dict) else {}
 
 
 def _model(route: Route) -> str:

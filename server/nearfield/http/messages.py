@@ -17,8 +17,9 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta
 
+from nearfield.coerce import shallow_object
 from nearfield.http import wire
-from nearfield.http.answers import AnswerText, arguments_of
+from nearfield.http.answers import AnswerText
 from nearfield.http.asking import Asking, role_of
 from nearfield.http.exchange import HttpExchange
 from nearfield.http.wire import DEADLINE_SECONDS, BadRequest, Stops, Temperature, Tokens, not_read
@@ -259,7 +260,7 @@ class MessageForm:
     def whole(self, said: AnswerText) -> dict[str, Any]:
         """See `Form`."""
         content: list[dict[str, Any]] = [{"type": "text", "text": said.text}] if said.text else []
-        content += [{**_use(call), "input": arguments_of(call)} for call in said.calls]
+        content += [{**_use(call), "input": shallow_object(call.arguments)} for call in said.calls]
         reason = _STOP_REASONS[said.finish]
         return {**self._message(said.model, content, reason), "usage": _usage(said.usage)}
 
@@ -279,7 +280,7 @@ class MessageForm:
         for call in calls:
             events += self._close_text()
             events.append(self._start({**_use(call), "input": {}}))
-            arguments = json.dumps(arguments_of(call), ensure_ascii=False)
+            arguments = json.dumps(shallow_object(call.arguments), ensure_ascii=False)
             events.append(self._delta({"type": "input_json_delta", "partial_json": arguments}))
             events.append(self._stop())
         return events

@@ -17,10 +17,11 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta
 
+from nearfield.coerce import shallow_object
 from nearfield.features.completion.prompting import UNKNOWN_CONTEXT
 from nearfield.files.encoding import TEXT_ALONE
 from nearfield.http import wire
-from nearfield.http.answers import AnswerText, arguments_of
+from nearfield.http.answers import AnswerText
 from nearfield.http.asking import DOCUMENT, Asking, role_of, unknown_model
 from nearfield.http.embeddings import EMBED_MODEL, MAX_TEXTS, checked_texts, embedder_name, vectors
 from nearfield.http.exchange import Answer, HttpExchange
@@ -366,7 +367,10 @@ class OllamaForm:
         message: dict[str, Any] = {"role": "assistant", "content": text}
         if calls:
             message["tool_calls"] = [
-                {"id": call.id, "function": {"name": call.name, "arguments": arguments_of(call)}}
+                {
+                    "id": call.id,
+                    "function": {"name": call.name, "arguments": shallow_object(call.arguments)},
+                }
                 for call in calls
             ]
         return {**head, "message": message}

@@ -19,7 +19,7 @@ from typing import Any
 
 import msgspec
 
-from nearfield.coerce import NotJson, shallow
+from nearfield.coerce import shallow_object
 from nearfield.errors import BadAnswer
 from nearfield.providers import address
 from nearfield.providers.cut import Cut, finished
@@ -270,10 +270,6 @@ def _blocks(message: Message) -> list[dict[str, Any]]:
     if message.content.strip():  # the service refuses empty text
         blocks.append({"type": "text", "text": message.content})
     for call in message.tool_calls:
-        try:
-            arguments = shallow(call.arguments)
-        except NotJson:
-            arguments = {}
         use: dict[str, Any] = {"type": "tool_use", "id": call.id, "name": call.name}
-        blocks.append({**use, "input": arguments if isinstance(arguments, dict) else {}})
+        blocks.append({**use, "input": shallow_object(call.arguments)})
     return blocks

@@ -183,10 +183,11 @@ class Http:
     def decode(self, data: str, kind: type[Any]) -> Any:
         """Return the JSON text of an event as `kind` (a msgspec type). Raises `BadAnswer`; an error
         object raises what it means."""
-        if is_deep(data.encode()):
+        content = data.encode()
+        if is_deep(content):
             raise self.bad("JSON of another shape")
         try:
-            return msgspec.json.decode(data, type=kind)
+            return msgspec.json.decode(content, type=kind)
         except msgspec.DecodeError:
             raise self._other(data) from None
 

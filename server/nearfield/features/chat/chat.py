@@ -64,7 +64,6 @@ log = logging.getLogger(__name__)
 SESSIONS = 32
 """Conversations kept; the least recently used one is dropped first."""
 FORGOTTEN = "What was said in this chat before is not known here any more: it begins again."
-"""Method of every answer in the trace; its situation is how it ended."""
 
 
 class Brains(Protocol):

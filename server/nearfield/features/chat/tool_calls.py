@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from nearfield.coerce import NotJson, shallow
+from nearfield.coerce import shallow_object
 from nearfield.errors import NearfieldError, NotPermitted
 from nearfield.features.chat.audit_store import RUNNING, Called, CallStore
 from nearfield.features.chat.protocol import (
@@ -73,7 +73,7 @@ class ToolCaller:
         when it cannot be recorded.
         """
         self._decision, begun = "refused", time.monotonic()
-        arguments = _object(wish.arguments)
+        arguments = shallow_object(wish.arguments)
         row = await asyncio.to_thread(self._row, wish)
         number = await asyncio.to_thread(self.store.begin, row)
         state, why = CallState.FAILED, "cancelled"
@@ -177,15 +177,6 @@ def _bounded(outcome: ToolOutcome, most: int) -> ToolOutcome:
         if most <= 0:
             break
     return ToolOutcome((*kept, TurnPart("\n(cut here: the result was too long)")))
-
-
-def _object(text: str) -> dict[str, Any]:
-    """The arguments for showing them; empty when they are no object."""
-    try:
-        value = shallow(text or "{}")
-    except NotJson:
-        return {}
-    return value if isinstance(value, dict) else {}
 
 
 def _on_one_line(title: str) -> str:
