@@ -169,8 +169,9 @@ def _run(
     batch: BatchOptions | None = None,
     tests: str = "",
 ) -> None:
+    from nearfield.cli.ending import run_to_end
     from nearfield.cli.fix_by_tests import runnable
-    from nearfield.cli.try_tests import run_all_new_tests, run_to_end
+    from nearfield.cli.try_tests import run_all_new_tests
 
     begin_log(log_level)
     if action == "rewrite" and not instruction.strip():

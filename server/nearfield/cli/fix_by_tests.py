@@ -16,10 +16,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from nearfield.cli.ending import run_to_end
 from nearfield.cli.named import named_text
 from nearfield.cli.output import fail, say
 from nearfield.cli.patch import Patch
-from nearfield.cli.try_tests import RUN_SECONDS, RunOutcome, run_to_end
+from nearfield.cli.try_tests import RUN_SECONDS, RunOutcome
 from nearfield.errors import NearfieldError
 from nearfield.files.encoding import TextFile, Unwritable
 from nearfield.files.lines import line_number, split_lines

@@ -11,14 +11,12 @@ import ast
 import asyncio
 import re
 import shlex
-import signal
-import sys
 import tempfile
 import time
-from collections.abc import Coroutine, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, TypeGuard, TypeVar
+from typing import TypeGuard
 
 from nearfield.cli.patch import Patch
 from nearfield.files.lines import split_lines
@@ -28,7 +26,6 @@ MAX_RUNS = 8
 """How often the tests are run at most, each time without what failed before."""
 _FAILED = re.compile(r"^(?:FAILED|ERROR) [^\n]*?::(?:\w+::)*(\w+)", re.M)
 _SHOWN_CHARS = 80
-T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,23 +51,6 @@ class RunOutcome:
         if self.exit_code == 0:
             return "the tests were run, and pass."
         return f"the tests were run, and do not all pass:\n{self.output}"
-
-
-def run_to_end(work: Coroutine[Any, Any, T]) -> T:
-    """Run `work`, which may run tests. What ends this process, such as closing its terminal, ends
-    the tests before it."""
-
-    async def stoppable() -> T:
-        running = asyncio.ensure_future(work)
-        if sys.platform != "win32":  # which itself ends all that runs in a closed terminal
-            for number in (signal.SIGTERM, signal.SIGHUP):
-                asyncio.get_running_loop().add_signal_handler(number, running.cancel)
-        return await running
-
-    try:
-        return asyncio.run(stoppable())
-    except asyncio.CancelledError:
-        raise KeyboardInterrupt from None
 
 
 async def run_tests(name: str, text: str, root: Path) -> RunOutcome:
