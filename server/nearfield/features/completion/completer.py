@@ -92,8 +92,7 @@ class _Turn:
     @property
     def is_stale(self) -> bool:
         """Return whether the document was changed since, or closed."""
-        document = self.document
-        return not document.is_open or document.snapshot.text != self.request.snapshot.text
+        return self.document.is_past(self.request.snapshot)
 
     def past(self) -> Reason:
         """Return why an answer comes too late to be shown, `SHOWN` if it does not."""

@@ -193,20 +193,19 @@ class Questions:
         default = unchosen(plans, allowance)
         soon = deadline - (1 - SOON_SHARE) * settings.deadline_ms / 1000
         shaper = Shaper.at(cursor, settings, is_manual=is_manual, soon=soon)
-        is_single_line, is_at_line_end = shaper.is_single_line, shaper.is_at_line_end
         infill = infill_request(
             plans,
             default,
             cursor,
             settings,
-            single_line=is_single_line,
+            single_line=shaper.is_single_line,
             deadline=deadline,
             is_manual=is_manual,
         )
         # What follows an unlikely token is not generated, as it would not be shown; unless a rest
         # of the line could cut the token away, or others may be asked if the answer is poor.
         min_logprob = -math.inf
-        if not is_manual and is_at_line_end and len(scope.providers) == 1:
+        if not is_manual and shaper.is_at_line_end and len(scope.providers) == 1:
             min_logprob = settings.min_token_confidence
         context = request_context(cursor, only=scope.only)
         shown = included(plans[default].piece, infill.path)
