@@ -8,9 +8,8 @@ from decimal import Decimal
 from nearfield.errors import NotPermitted, OverBudget
 from nearfield.routing.guard import Request
 from nearfield.routing.plan import Funds, Step, Use
-from nearfield.routing.provider_pool import ProviderPool, Ruled
+from nearfield.routing.provider_pool import ProviderPool
 from nearfield.routing.request_context import RequestContext
-from nearfield.types import Priority
 
 WORDS = {
     Use.GO: "is asked",
@@ -58,13 +57,9 @@ async def explain(
     why: str,
     *,
     by_rules: bool,
-    priority: Priority | None,
 ) -> RouteExplanation:
     """Return what would happen to the request now."""
-    ruled = Ruled(role, tuple(pool.named(role)))
-    if by_rules:
-        ruled = await pool.ruled(role, request, context, is_complex)
-    plan = await pool.plan(ruled.names, is_complex, context, priority)
+    ruled, plan = await pool.planned(role, request, context, is_complex, by_rules=by_rules)
     left_out = list(plan.skipped)
     turns: list[ForeseenTurn] = []
     for step in plan.steps:

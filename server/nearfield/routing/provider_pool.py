@@ -187,14 +187,31 @@ class ProviderPool:
         provider = self.providers[name]
         return str(provider.error) if isinstance(provider, Absent) else ""
 
-    async def ruled(
+    async def planned(
+        self,
+        role: str,
+        request: Request,
+        context: RequestContext,
+        is_complex: bool,
+        *,
+        by_rules: bool,
+    ) -> tuple[Ruled, Plan]:
+        """Return who may answer a request of `role`: the one that the context names, else as the
+        user's rules say where one fits (`by_rules`), else as the role names them; and the plan."""
+        if context.only:
+            ruled = Ruled(role, (context.only,))
+        elif by_rules and self.config.routing.rules:
+            ruled = await self._ruled(role, request, context, is_complex)
+        else:
+            ruled = Ruled(role, tuple(self.named(role)))
+        # Completions and next edits stay with the provider that has read the document.
+        priority = request.priority if isinstance(request, ChatRequest) else None
+        return ruled, await self.plan(ruled.names, is_complex, context, priority)
+
+    async def _ruled(
         self, role: str, request: Request, context: RequestContext, is_complex: bool
     ) -> Ruled:
-        """Return who may answer a request of `role` by the user's own rules, by default the
-        providers of the role. May touch the disk where there are rules."""
         rules = tuple(self.config.routing.rules)
-        if not rules:
-            return Ruled(role, tuple(self.named(role)))
         about = facts(request, context, is_complex, self._spent_today)
         index = await asyncio.to_thread(first, rules, about)
         if index is None:

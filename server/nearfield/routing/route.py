@@ -173,10 +173,10 @@ class Route:
 
     async def _run(self) -> AsyncGenerator[Delta | Restart]:
         self._pool.pause.check()
-        names = await self._candidates()
-        # Completions and next edits stay with the provider that has read the document.
-        priority = self._request.priority if isinstance(self._request, ChatRequest) else None
-        plan = await self._pool.plan(names, self._complex, self._context, priority)
+        ruled, plan = await self._pool.planned(
+            self._role, self._request, self._context, self._complex, by_rules=self._by_rules
+        )
+        self.rule = ruled.rule
         for name in plan.offer:
             await self._others().offer(name, "this is a complex task")
         for index, step in enumerate(plan.steps):
@@ -198,17 +198,6 @@ class Route:
                 yield item
             return
         raise self._others().error(plan.skipped)
-
-    async def _candidates(self) -> Sequence[str]:
-        """Return the providers that may answer, in order: as the user's rules say where one fits,
-        else as the role names them."""
-        if self._context.only:
-            return (self._context.only,)
-        if not (self._by_rules and self._pool.config.routing.rules):
-            return self._pool.named(self._role)
-        ruled = await self._pool.ruled(self._role, self._request, self._context, self._complex)
-        self.rule = ruled.rule
-        return ruled.names
 
     def _others(self) -> Unanswered:
         """Return the candidates that did not answer; most requests have none."""

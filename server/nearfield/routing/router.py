@@ -178,7 +178,6 @@ class Router:
             choice.complex,
             choice.why,
             by_rules=not role,
-            priority=request.priority if isinstance(request, ChatRequest) else None,
         )
 
     def choose(self, request: ChatRequest, context: RequestContext) -> RoleChoice:
