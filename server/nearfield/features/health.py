@@ -33,7 +33,8 @@ NOTHING = (
 
 
 class HealthWatch:
-    """`on_ready` is called when completions become possible."""
+    """`on_ready` is called when completions become possible. While it `is_well` an answer by the
+    first candidate is no news."""
 
     def __init__(
         self, board: StatusBoard, activity: Activity, on_ready: Callable[[], None]
@@ -45,6 +46,7 @@ class HealthWatch:
         self._workspace = ""
         self._ill: dict[str, str] = {}
         self._stumbled = False
+        self.is_well = False
         self._notes: Sequence[str] = ()
         self._trouble: NearfieldError | None = None
         self._poked = asyncio.Event()
@@ -65,13 +67,13 @@ class HealthWatch:
         What a provider's own health would not tell, such as a model that its server does not have,
         is told until something is answered."""
         if stumbled != self._stumbled:
-            self._stumbled = stumbled
+            self._stumbled, self.is_well = stumbled, False
             self._poked.set()
         if error is None and self._trouble is None:
             if self._board.status.state is not ServiceState.READY:
                 self._poked.set()
             return
-        self._trouble = error
+        self._trouble, self.is_well = error, False
         self._poked.set()
 
     async def run(self) -> None:
@@ -81,7 +83,9 @@ class HealthWatch:
             status = await self._look()
             before = self._board.status.state
             self._board.set(status)
-            if status.state is ServiceState.READY and before is not ServiceState.READY:
+            is_ready = status.state is ServiceState.READY
+            self.is_well = is_ready and not self._stumbled and self._trouble is None
+            if is_ready and before is not ServiceState.READY:
                 self._on_ready()
             self._board.set(await self._look_further(status))
             coming = self._router is not None and status.state in (

@@ -317,8 +317,10 @@ class Completer(Feature):
     def _judged(self, turn: _Turn, found: Generated, shaper: Shaper) -> CompletionAnswer:
         """Shape and cache what came; show it only if it still belongs to the document."""
         request, metrics = turn.request, turn.metrics
+        is_news = found.error is not None or found.stumbled or not self._health.is_well
         # A request that the user stopped says nothing about the model.
-        if found.ending is not Ending.DEADLINE and not isinstance(found.error, RequestStopped):
+        is_stopped = isinstance(found.error, RequestStopped)
+        if is_news and not is_stopped and found.ending is not Ending.DEADLINE:
             self._health.outcome(found.error, found.stumbled)
         if found.ending is Ending.FAILED:
             metrics.detail = found.error.message if found.error else ""
