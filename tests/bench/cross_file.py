@@ -66,6 +66,7 @@ async def found(todo: Sequence[Case], verbose: bool) -> dict[str, Any]:
     from nearfield.config.schema import Config, Index
     from nearfield.features.completion.prompting import CHARS_PER_TOKEN, SNIPPET_TOKENS
     from nearfield.features.service import Service
+    from nearfield.features.workspace_context.prepared import PreparedSnippets
     from nearfield.types import Snapshot
 
     table: dict[str, Any] = {}
@@ -87,7 +88,8 @@ async def found(todo: Sequence[Case], verbose: bool) -> dict[str, Any]:
             await service.knowledge.prepare(snapshot, offset)
             row["ms"] += (time.perf_counter() - begun) * 1000
             budget = int(SNIPPET_TOKENS * CHARS_PER_TOKEN)
-            shown = service.knowledge.ready(snapshot, offset, budget)
+            held = PreparedSnippets(service.knowledge.pieces(snapshot.uri))
+            shown = held.ready(budget)
             row["cases"] += 1
             hit = any(one.path == case.defining for one in shown)
             row["found"] += hit

@@ -23,12 +23,12 @@ from pathlib import Path
 from next_edit_replay import Revised, history, is_on_the_way, steps_of
 from next_edit_user import words
 
-from nearfield.features.cursor import DocumentTrees
 from nearfield.features.documents import DocumentChange, Documents
 from nearfield.features.idle import IdleScheduler
 from nearfield.features.next_edit import edits as next_edits
 from nearfield.features.next_edit.edits import NextEdits
 from nearfield.features.next_edit.other_files import Jump
+from nearfield.syntax.parser import ParseCache
 from nearfield.types import Edit, Snapshot, Span
 
 
@@ -69,7 +69,7 @@ async def replayed(
     """Change one file, and judge what is offered in others; `after` is the commit."""
     place = revised.name.partition(" ")[2]
     documents = Documents()
-    edits = NextEdits(documents, DocumentTrees().cursor, IdleScheduler(), names=repository)
+    edits = NextEdits(documents, ParseCache().cursor, IdleScheduler(), names=repository)
     path, root = str(repository.root / place), str(repository.root)
     snapshot = Snapshot(f"file://{path}", revised.language, 0, revised.before, path, root)
     documents.opened(snapshot)

@@ -21,12 +21,12 @@ import next_edit_public as public
 
 from nearfield.config.folders import FolderConfigs
 from nearfield.config.schema import Config, Index
-from nearfield.features.cursor import DocumentTrees
 from nearfield.features.documents import Documents
 from nearfield.features.idle import Activity, IdleScheduler
 from nearfield.features.next_edit.gate import EditProposal, Judged, judge
 from nearfield.features.next_edit.project_names import objection
 from nearfield.features.workspace_context.knowledge import Knowledge
+from nearfield.syntax.parser import ParseCache
 from nearfield.types import Snapshot
 
 _ASKED: Counter[str] = Counter()
@@ -38,7 +38,7 @@ async def indexed(root: Path) -> AsyncGenerator[Knowledge]:
     """What the index of a folder knows, once it has all files."""
     configs = FolderConfigs(Config(index=Index(vectors=False)))
     activity = Activity(configs)
-    trees, scheduler = DocumentTrees(), IdleScheduler()
+    trees, scheduler = ParseCache(), IdleScheduler()
     known = Knowledge(configs, Documents(), trees.cursor, scheduler, activity, wait_seconds=0)
     known.folders([str(root)])
     running = asyncio.get_running_loop().create_task(known.run())

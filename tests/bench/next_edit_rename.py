@@ -21,14 +21,13 @@ from pathlib import Path
 
 import tree_sitter
 
-from nearfield.features.cursor import DocumentTrees
 from nearfield.features.documents import DocumentChange, Documents
 from nearfield.features.idle import IdleScheduler
 from nearfield.features.next_edit import edits as next_edits
 from nearfield.features.next_edit import other_files
 from nearfield.features.next_edit.edits import NextEdits
 from nearfield.syntax.languages import language_for
-from nearfield.syntax.parser import Parsed, parse
+from nearfield.syntax.parser import ParseCache, Parsed, parse
 from nearfield.types import Edit, Snapshot, Span
 
 KINDS = frozenset(
@@ -90,7 +89,7 @@ class Crate:
     async def rename(self, place: str, span: Span, new: str) -> tuple[int, int]:
         """Rename an item; return the offers made in its file and in the others."""
         documents = Documents()
-        edits = NextEdits(documents, DocumentTrees().cursor, IdleScheduler(), names=self)
+        edits = NextEdits(documents, ParseCache().cursor, IdleScheduler(), names=self)
         path, root, text = str(self.root / place), str(self.root), self.files[place]
         before = Snapshot(f"file://{path}", "rust", 0, text, path, root)
         documents.opened(before)

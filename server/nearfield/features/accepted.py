@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from nearfield.types import Span
@@ -11,7 +9,8 @@ from nearfield.types import Span
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """The provider and model of a text, "" for a rule of our own, and its `prompt_hash`."""
+    """The provider and model of a text, "" for a rule of our own, and the hash of its prompt
+    (`documents.prompt_hash`)."""
 
     provider: str = ""
     model: str = ""
@@ -36,13 +35,3 @@ class Accepted:
     span: Span | None = None
     before: str = ""
     origin: Origin = field(default_factory=Origin)
-
-
-def prompt_hash(texts: Iterable[str]) -> str:
-    """Return the SHA-256 of a prompt's parts, in hexadecimal."""
-    digest = hashlib.sha256()
-    for text in texts:
-        part = text.encode("utf-8", "surrogatepass")
-        digest.update(len(part).to_bytes(8, "big"))
-        digest.update(part)
-    return digest.hexdigest()

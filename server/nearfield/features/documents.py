@@ -16,10 +16,11 @@ is known to the engine alone; it chooses among those that are offered to it.
 
 from __future__ import annotations
 
+import hashlib
 import math
 import time
 from collections import OrderedDict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
@@ -141,6 +142,16 @@ def snippet_chars(snippets: Sequence[Snippet]) -> int:
     return sum(len(snippet.path) + len(snippet.text) for snippet in snippets)
 
 
+def prompt_hash(texts: Iterable[str]) -> str:
+    """Return the SHA-256 of a prompt's parts, in hexadecimal."""
+    digest = hashlib.sha256()
+    for text in texts:
+        part = text.encode("utf-8", "surrogatepass")
+        digest.update(len(part).to_bytes(8, "big"))
+        digest.update(part)
+    return digest.hexdigest()
+
+
 @dataclass(frozen=True, slots=True)
 class DocumentChange:
     """A notification of the editor. `before` is None if the document was not known; each of
@@ -170,12 +181,13 @@ class Document:
     `cursor` is where the last request was, moved along with the edits since (None before the
     first). `touched` spans what those edits wrote around the cursor; `elsewhere` says that one was
     not at the cursor. `edited` is where the last edit ended (None before the first); `accepted`
-    says that it inserted a suggestion. `prompts` are those
-    that providers were sent, the last one last. `window` is what the last slice showed (see
-    context/slice.py). `asked_at` is when the last request came, on the monotonic clock, `gap` the
-    seconds between it and the one before. `focus` is where the last edit ended or the last request
-    was. `states` is what features keep for the document (`PerDocument`). `is_open` is false once it
-    was closed, or opened again as another one.
+    says that it inserted a suggestion. `prompts` are those that providers were sent, the last one
+    last. `window` is what the last slice showed (see context/slice.py). `snippets` returns what is
+    ready of other files for its prompts, at most that many characters; None where nothing is.
+    `asked_at` is when the last request came, on the monotonic clock, `gap` the seconds between it
+    and the one before. `focus` is where the last edit ended or the last request was. `states` is
+    what features keep for the document (`PerDocument`). `is_open` is false once it was closed, or
+    opened again as another one.
     """
 
     snapshot: Snapshot
@@ -190,6 +202,7 @@ class Document:
     accepted: bool = False
     prompts: list[SentPrompt] = field(default_factory=list[SentPrompt])
     window: Window | None = None
+    snippets: Callable[[int], tuple[Snippet, ...]] | None = None
     asked_at: float = -math.inf
     gap: float = math.inf
 

@@ -25,7 +25,6 @@ from nearfield.features.completion.prompt_cache import FOLDER as PROMPTS
 from nearfield.features.completion.prompt_cache import PromptCache
 from nearfield.features.completion.question import Questions
 from nearfield.features.consents import Consents
-from nearfield.features.cursor import DocumentTrees
 from nearfield.features.diagnostics import LanguageServers
 from nearfield.features.documents import Document, Documents
 from nearfield.features.feature import Features
@@ -50,6 +49,7 @@ from nearfield.listeners import Listeners
 from nearfield.providers.base import Provider
 from nearfield.providers.memory import ModelState
 from nearfield.routing.router import RoleStatus, Router
+from nearfield.syntax.parser import ParseCache
 from nearfield.tasks import run_task, stop_task
 from nearfield.types import (
     CompletionAnswer,
@@ -111,7 +111,7 @@ class Service:
         """The folder whose consent decides who serves which role, where a session has several."""
         documents = self._documents = Documents()
         scheduler = self._scheduler = IdleScheduler(self._rested)
-        trees = self._trees = DocumentTrees()
+        trees = self._trees = ParseCache()
         self._board = StatusBoard()
         self._health = HealthWatch(self._board, self.activity, self._came_ready)
         self._providers = BuiltProviders(providers, self._health.poke)
@@ -144,7 +144,7 @@ class Service:
         )
         self._completer = Completer(
             documents,
-            Questions(trees, self._knowledge.ready, self._knowledge.prepare, arms),
+            Questions(trees, self._knowledge.prepare, arms),
             self.activity,
             scheduler,
             self.traces,
@@ -340,7 +340,7 @@ class Service:
         if uri == self._latest:
             self._scheduler.cancel()
         self.features.closed(uri)
-        self._trees.closed(uri)
+        self._trees.forget(uri)
         self._documents.closed(uri)
 
     def shown(self, suggestion_id: str) -> None:

@@ -12,10 +12,11 @@ Everything is thread-safe.
 
 from __future__ import annotations
 
+import asyncio
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, wraps
 from itertools import islice
@@ -25,10 +26,10 @@ from weakref import WeakKeyDictionary
 import tree_sitter
 
 from nearfield.syntax.differences import changed_span
-from nearfield.syntax.languages import Language, is_installed
+from nearfield.syntax.languages import Language, is_installed, language_for
 from nearfield.syntax.notebook import blanked, is_foreign
 from nearfield.syntax.scanner_state import safe_grammar
-from nearfield.types import Edit, Span
+from nearfield.types import Edit, Selected, Snapshot, Span
 
 MAX_CHARS = 2_000_000
 """A longer text has no tree: it is never source code, and each edit would take 20 ms."""
@@ -56,6 +57,10 @@ REACH_CHARS = 4_000
 """Distance from an edit within which errors count as near."""
 MAX_DOCUMENTS = 64
 """Trees kept; about 10 bytes of tree per byte of text."""
+
+PARSE_IN_THREAD_CHARS = 10_000
+"""A longer text is parsed off the event loop: 0.1 MB takes 7 ms the first time, and what is no code
+a hundred times as long."""
 
 _local = threading.local()
 _T = TypeVar("_T")
@@ -191,6 +196,20 @@ class Parsed:
         return Parsed(self.language, text, source, fresh, (span.start, start))
 
 
+@dataclass(frozen=True, slots=True)
+class Cursor:
+    """A cursor in a parsed document."""
+
+    snapshot: Snapshot
+    parsed: Parsed | None
+    offset: int
+    selected: Selected | None = None
+
+
+CursorOf = Callable[[Snapshot, int], Awaitable[Cursor]]
+"""Return the cursor at an offset of a document, with its tree."""
+
+
 def kept_with_tree(work: Callable[[Parsed], _T]) -> Callable[[Parsed], _T]:
     """Return `work`, done once for a view of a text. What it returns must not hold the view, which
     would then never be freed; nodes may be held."""
@@ -252,6 +271,18 @@ class ParseCache:
         self._max_documents = max_documents
         self._documents: OrderedDict[str, _CachedTree] = OrderedDict()
         self._lock = threading.Lock()
+
+    async def cursor(
+        self, snapshot: Snapshot, offset: int, selected: Selected | None = None
+    ) -> Cursor:
+        """Return the cursor with the document's tree; a long text is parsed in a thread."""
+        uri, text = snapshot.uri, snapshot.text
+        language = language_for(snapshot.language, snapshot.path)
+        if len(text) > PARSE_IN_THREAD_CHARS:
+            parsed = await asyncio.to_thread(self.parse, uri, language, text)
+        else:
+            parsed = self.parse(uri, language, text)
+        return Cursor(snapshot, parsed, offset, selected)
 
     def parse(self, uri: str, language: Language | None, text: str) -> Parsed | None:
         """Return the document `uri` with the text `text`, parsed incrementally. None without a

@@ -14,8 +14,8 @@ from nearfield.features.completion.prompting import (
     continued,
     cut,
 )
-from nearfield.features.cursor import Cursor
 from nearfield.features.documents import MAX_WRITTEN_LINES, Document
+from nearfield.syntax.parser import Cursor
 from nearfield.types import Edit, Selected, Snapshot, Span
 
 ABOVE = "import os\n\n\ndef area(width, height):\n"

@@ -22,7 +22,6 @@ from lsprotocol import types
 
 from nearfield.config.folders import FolderConfigs
 from nearfield.config.schema import Config
-from nearfield.features.cursor import DocumentTrees
 from nearfield.features.diagnostics import LanguageServers
 from nearfield.features.documents import DocumentChange, Documents
 from nearfield.features.idle import IdleScheduler
@@ -32,6 +31,7 @@ from nearfield.features.provenance.recorder import ProvenanceRecorder
 from nearfield.listeners import Listeners
 from nearfield.lsp import next_edit
 from nearfield.lsp.documents import TextDocuments as OpenDocuments
+from nearfield.syntax.parser import ParseCache
 from nearfield.types import Snapshot
 
 NAMES = ["price", "cost", "𐐀价", "sum_of"]
@@ -137,7 +137,7 @@ class Editing(RuleBasedStateMachine):
         self.now = 0.0
         self.edits = NextEdits(
             self.documents,
-            DocumentTrees().cursor,
+            ParseCache().cursor,
             IdleScheduler(),
             lambda: self.now,
             names=Names(),

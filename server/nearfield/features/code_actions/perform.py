@@ -34,7 +34,6 @@ from nearfield.features.code_actions.proposal import (
 )
 from nearfield.features.code_actions.refactorings import REFACTORINGS, refactored
 from nearfield.features.code_actions.testing_advice import testing_advice
-from nearfield.features.cursor import CursorOf
 from nearfield.features.diagnostics import Diagnostic, LanguageServers
 from nearfield.features.document_filter import DocumentFilter
 from nearfield.features.project_rules import project_rules
@@ -43,7 +42,7 @@ from nearfield.features.trace import RequestMetrics
 from nearfield.files.lines import line_end, line_start
 from nearfield.routing.request_context import AskUser, RequestContext, Source, Task
 from nearfield.syntax.definitions import Unit, unit_at
-from nearfield.syntax.parser import Parsed
+from nearfield.syntax.parser import CursorOf, Parsed
 from nearfield.syntax.white_space import format_of
 from nearfield.types import Snapshot, Snippet, Span, Surface, SymbolLocation
 

@@ -23,9 +23,8 @@ from nearfield.features.completion.cursor_context import (
     indent_width,
     unit_end,
 )
-from nearfield.features.cursor import Cursor
 from nearfield.syntax.brackets import CLOSERS, Scanner, opens_block
-from nearfield.syntax.parser import Parsed, parse
+from nearfield.syntax.parser import Cursor, Parsed, parse
 from nearfield.syntax.white_space import White, recipe_line
 from nearfield.types import Edit, Reason, Selected, Snapshot, Span
 

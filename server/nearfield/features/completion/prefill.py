@@ -91,7 +91,7 @@ class Prefill(Feature):
         offset = len(snapshot.text) if document.cursor is None else document.cursor
         cursor = await questions.cursor(snapshot, min(offset, len(snapshot.text)))
         allowance = allow(scope.can, settings.deadline_ms / 1000, settings.max_tokens)
-        snippets = questions.snippets(snapshot, cursor.offset, allowance.snippet_chars)
+        snippets = document.snippets(allowance.snippet_chars) if document.snippets else ()
         plans = continued(cursor, document, allowance)
         plan = next((one for one in plans if _is_enough(one, snippets)), None)
         if plan is None:

@@ -17,9 +17,13 @@ from dataclasses import dataclass, replace
 
 from nearfield.config.schema import Completion
 from nearfield.context.slice import Slice, SliceBudget, build
-from nearfield.features.accepted import prompt_hash
-from nearfield.features.cursor import Cursor
-from nearfield.features.documents import Document, PromptText, SentPrompt, snippet_chars
+from nearfield.features.documents import (
+    Document,
+    PromptText,
+    SentPrompt,
+    prompt_hash,
+    snippet_chars,
+)
 from nearfield.files.lines import plain_breaks, previous_line
 from nearfield.providers.estimate import (
     CHARS_PER_TOKEN,
@@ -29,6 +33,7 @@ from nearfield.providers.estimate import (
 )
 from nearfield.routing.request_context import RequestContext, Source, Task
 from nearfield.syntax.differences import common_prefix
+from nearfield.syntax.parser import Cursor
 from nearfield.types import (
     Capabilities,
     Included,

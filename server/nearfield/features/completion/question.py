@@ -29,13 +29,13 @@ from nearfield.features.completion.prompting import (
     request_context,
     unchosen,
 )
-from nearfield.features.cursor import Cursor, DocumentTrees
 from nearfield.features.documents import Document
 from nearfield.features.trial.arms import TrialArms
 from nearfield.providers.base import Provider
 from nearfield.providers.estimate import CHARS_PER_TOKEN, LINE_TOKENS
 from nearfield.routing.request_context import RequestContext, Task
 from nearfield.routing.router import Router
+from nearfield.syntax.parser import Cursor, ParseCache
 from nearfield.types import (
     Capabilities,
     CompletionRequest,
@@ -43,7 +43,6 @@ from nearfield.types import (
     Included,
     InfillRequest,
     Snapshot,
-    Snippet,
     Usage,
 )
 
@@ -61,10 +60,8 @@ KEEP_OLD_RATE = 0.7
 """Weight of the earlier value when a rate is measured again: steadies it over some three
 requests."""
 
-SnippetsOf = Callable[[Snapshot, int, int], tuple[Snippet, ...]]
-"""Returns what helps at an offset of a document, within a number of characters; never waits."""
-
 Prepare = Callable[[Snapshot, int], Awaitable[None]]
+"""Makes the snippets of other files ready for an offset of a document."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,21 +144,18 @@ def _blend(rates: dict[str, float], name: str, measured: float) -> None:
 
 
 class Questions:
-    """Factory of questions, by the provider's speed. `snippets` returns the ready
-    snippets of other files; `prepare` makes them ready, for manual requests. `arms` chooses the
-    provider while a trial runs. For one event loop.
+    """Factory of questions, by the provider's speed. `prepare` is called for manual requests;
+    `arms` chooses the provider while a trial runs. For one event loop.
     """
 
     def __init__(
         self,
-        trees: DocumentTrees,
-        snippets: SnippetsOf,
+        trees: ParseCache,
         prepare: Prepare,
         arms: TrialArms | None = None,
     ) -> None:
         self.rates = LearnedRates()
         self.cursor = trees.cursor
-        self.snippets = snippets
         self._prepare = prepare
         self._arms = arms or TrialArms()
 
@@ -186,7 +180,7 @@ class Questions:
         allowance = allow(scope.can, seconds, settings.max_tokens, is_manual=is_manual)
         if is_manual:
             await self._prepare(snapshot, request.offset)
-        snippets = self.snippets(snapshot, request.offset, allowance.snippet_chars)
+        snippets = document.snippets(allowance.snippet_chars) if document.snippets else ()
         plans = candidates(
             cursor, document, allowance, settings, is_manual=is_manual, snippets=snippets
         )

@@ -19,7 +19,6 @@ from nearfield.config.folders import FolderConfigs
 from nearfield.config.schema import Config
 from nearfield.config.schema import Hover as HoverSettings
 from nearfield.errors import NearfieldError
-from nearfield.features.cursor import CursorOf
 from nearfield.features.document_filter import DocumentFilter
 from nearfield.features.documents import Document, DocumentChange, Documents
 from nearfield.features.feature import Feature
@@ -37,7 +36,7 @@ from nearfield.files.lines import line_number
 from nearfield.routing.request_context import Task
 from nearfield.routing.router import Router
 from nearfield.syntax.definitions import unit_at
-from nearfield.syntax.parser import Parsed
+from nearfield.syntax.parser import CursorOf, Parsed
 from nearfield.types import Reason, Snapshot, Span, Surface, Trace
 
 REST_SECONDS = 1.0

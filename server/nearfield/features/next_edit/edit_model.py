@@ -15,8 +15,9 @@ from functools import partial
 from nearfield.config.folders import FolderConfigs
 from nearfield.config.schema import Config
 from nearfield.errors import NearfieldError
-from nearfield.features.accepted import Origin, prompt_hash
+from nearfield.features.accepted import Origin
 from nearfield.features.document_filter import DocumentFilter
+from nearfield.features.documents import prompt_hash
 from nearfield.features.next_edit.edit_prompt import (
     FORMS,
     EditPrompt,

@@ -18,7 +18,6 @@ from functools import partial
 from nearfield.config.folders import FolderConfigs
 from nearfield.config.schema import Config
 from nearfield.features.accepted import Origin
-from nearfield.features.cursor import CursorOf
 from nearfield.features.diagnostics import LanguageServers
 from nearfield.features.document_filter import DocumentFilter
 from nearfield.features.documents import (
@@ -61,7 +60,7 @@ from nearfield.features.next_edit.series import (
 from nearfield.features.trace import TraceLog
 from nearfield.routing.router import Router
 from nearfield.syntax.languages import Language, language_for
-from nearfield.syntax.parser import ParseCache, Parsed
+from nearfield.syntax.parser import CursorOf, ParseCache, Parsed
 from nearfield.syntax.scopes import SUPPORTED
 from nearfield.types import Edit, Snapshot, Span, Trace
 

@@ -16,7 +16,6 @@ from nearfield.catalog.models import is_small
 from nearfield.config.folders import FolderConfigs
 from nearfield.config.schema import Config
 from nearfield.errors import NearfieldError, Unsupported
-from nearfield.features.cursor import CursorOf
 from nearfield.features.document_filter import DocumentFilter
 from nearfield.features.documents import DocumentChange
 from nearfield.features.feature import Feature
@@ -42,7 +41,7 @@ from nearfield.routing.activity import watched
 from nearfield.routing.request_context import RequestContext, Source, Task
 from nearfield.routing.router import Restart, Router
 from nearfield.syntax.languages import language_for
-from nearfield.syntax.parser import Parsed
+from nearfield.syntax.parser import CursorOf, Parsed
 from nearfield.types import ChatRequest, Message, Reason, Role, Snapshot, Surface
 
 __all__ = ["OnFound", "OnPiece", "Review", "Reviewer", "snapshot_of"]

@@ -2,7 +2,7 @@
 
 There is one index per workspace folder, opened in the background shortly after the session starts
 and closed with it. Without an index every answer is empty; no failure of an index is raised here,
-and none delays the start or a request: completions call `ready`, which returns what was prepared.
+and none delays the start or a request: completions take what is ready (`Document.snippets`).
 """
 
 from __future__ import annotations
@@ -20,7 +20,6 @@ from typing import TYPE_CHECKING, Any
 from nearfield.config.folders import FolderConfigs
 from nearfield.config.schema import Config
 from nearfield.context.mentions import mentions
-from nearfield.features.cursor import CursorOf
 from nearfield.features.document_filter import DocumentFilter
 from nearfield.features.documents import Document, DocumentChange, Documents, PerDocument
 from nearfield.features.feature import Feature
@@ -39,6 +38,7 @@ from nearfield.features.workspace_context.snippets import (
 )
 from nearfield.listeners import Listeners
 from nearfield.routing.router import Router
+from nearfield.syntax.parser import CursorOf
 from nearfield.tasks import run_task
 from nearfield.types import Reason, Snapshot, Snippet, SymbolLocation
 
@@ -241,12 +241,6 @@ class Knowledge(Feature):
 
     # --- questions --------------------------------------------------------------------------
 
-    def ready(self, snapshot: Snapshot, offset: int, budget: int) -> tuple[Snippet, ...]:
-        """Return the snippets prepared for `snapshot`, at most `budget` characters, at once.
-        They stay the same while the user types; `offset` is the cursor."""
-        prepared = self._prepared.get(snapshot.uri)
-        return snippets_of(prepared.within(budget)) if prepared is not None else ()
-
     def given(self, uri: str, snippets: Sequence[Snippet]) -> None:
         """Take what the client of an open document has chosen of other files, the most helpful
         last. It stays steady as what the index finds does."""
@@ -255,7 +249,7 @@ class Knowledge(Feature):
             self._on_prepared(uri)
 
     def pieces(self, uri: str) -> tuple[ContextSnippet, ...]:
-        """Return what `ready` selects from, with the reasons."""
+        """Return what prompts may show of other files, with the reasons."""
         prepared = self._prepared.get(uri)
         return prepared.snippets if prepared is not None else ()
 
@@ -458,6 +452,8 @@ class Knowledge(Feature):
         if (prepared := self._prepared.get(uri)) is None:
             prepared = PreparedSnippets()
             self._prepared.set(uri, prepared)
+            if (document := self._documents.get(uri)) is not None:
+                document.snippets = prepared.ready
         return prepared
 
     async def _prepare(self, document: Document) -> None:

@@ -12,7 +12,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-from nearfield.features.workspace_context.snippets import ContextSnippet
+from nearfield.features.workspace_context.snippets import ContextSnippet, snippets_of
+from nearfield.types import Snippet
 
 
 @dataclass(slots=True)
@@ -64,6 +65,11 @@ class PreparedSnippets:
         if not self.snippets:
             return 0.0
         return max(self.changed_at + self.CHANGE_SECONDS - time.monotonic(), 0.0)
+
+    def ready(self, budget: int) -> tuple[Snippet, ...]:
+        """Return the most helpful snippets that fit into `budget` characters, in order, as a prompt
+        shows them."""
+        return snippets_of(self.within(budget))
 
     def within(self, budget: int) -> list[ContextSnippet]:
         """Return the most helpful snippets that fit into `budget` characters, in order."""

@@ -11,8 +11,8 @@ import pytest
 from nearfield.config.schema import Completion
 from nearfield.features.completion.prompting import cut
 from nearfield.features.completion.question import wait_ms
-from nearfield.features.cursor import Cursor
 from nearfield.features.documents import Document
+from nearfield.syntax.parser import Cursor
 from nearfield.types import Capabilities, CompletionRequest, Edit, Snapshot, Span, Surface
 
 TEXT = "import os\n\n\ndef area(width, height):\n    return width * hei\n"

@@ -16,10 +16,10 @@ from nearfield.features.completion.prompting import (
     prefill_request,
     unchosen,
 )
-from nearfield.features.cursor import Cursor
 from nearfield.features.documents import Document
 from nearfield.providers.estimate import CHARS_PER_TOKEN
 from nearfield.syntax.differences import common_prefix
+from nearfield.syntax.parser import Cursor
 from nearfield.types import Cell, Snapshot, Snippet
 
 TEXT = "".join(f"value_{i} = compute({i}, 'some words to make it a line')\n" for i in range(400))

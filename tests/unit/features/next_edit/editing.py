@@ -7,14 +7,13 @@ import re
 import time
 from collections.abc import Callable, Sequence
 
-from nearfield.features.cursor import Cursor
 from nearfield.features.documents import DocumentChange, Documents
 from nearfield.features.idle import IdleScheduler
 from nearfield.features.next_edit.edits import NextEdit, NextEdits
 from nearfield.features.next_edit.project_names import IndexedNames
 from nearfield.features.trace import TraceLog
 from nearfield.syntax.languages import language_for
-from nearfield.syntax.parser import Parsed, parse
+from nearfield.syntax.parser import Cursor, Parsed, parse
 from nearfield.types import Edit, Snapshot, Span
 
 

@@ -15,12 +15,11 @@ from tests.processes import running
 from nearfield.config.folders import FolderConfigs
 from nearfield.config.schema import Config, Files
 from nearfield.config.schema import Index as IndexSettings
-from nearfield.features.cursor import Cursor
 from nearfield.features.documents import DocumentChange, Documents
 from nearfield.features.idle import Activity, IdleScheduler
 from nearfield.features.workspace_context.knowledge import Knowledge
 from nearfield.syntax.languages import language_for
-from nearfield.syntax.parser import parse
+from nearfield.syntax.parser import Cursor, parse
 from nearfield.types import Edit, Snapshot, SnippetKind, Span
 
 pytestmark = pytest.mark.slow
