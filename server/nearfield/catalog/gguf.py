@@ -7,6 +7,8 @@ file may come from anywhere, so every count and length is compared with the file
 from __future__ import annotations
 
 import math
+import os
+import stat
 import struct
 from dataclasses import dataclass
 from functools import lru_cache
@@ -15,6 +17,7 @@ from typing import Any, BinaryIO
 
 from nearfield.catalog.disk import GGUF_MAGIC
 from nearfield.errors import HashMismatch
+from nearfield.files.read import SAFE_FLAGS
 
 _BLOCKS = {
     **dict.fromkeys((0, 26), (1, 4)), **dict.fromkeys((1, 25, 30), (1, 2)),
@@ -61,7 +64,7 @@ def check(path: Path) -> None:
 
     Takes some tenths of a second, as the vocabulary has to be skipped item by item. Raises
     `OSError`."""
-    with path.open("rb") as stream:
+    with _opened(path) as stream:
         _Header(stream, path).check()
 
 
@@ -77,16 +80,26 @@ class GgufHeader:
 
 def header(path: Path) -> GgufHeader:
     """Return what a file says it is. Raises `HashMismatch` where it is none, and `OSError`."""
-    with path.open("rb") as stream:
+    with _opened(path) as stream:
         return _Header(stream, path).about()
+
+
+def _opened(path: Path) -> BinaryIO:
+    """Open a file without waiting, as a pipe would make one. Raises `OSError`, and `HashMismatch`
+    for what is no file."""
+    stream = os.fdopen(os.open(path, SAFE_FLAGS), "rb")
+    if not stat.S_ISREG(os.fstat(stream.fileno()).st_mode):
+        stream.close()
+        raise HashMismatch(f"{path.name} is not a file.")
+    return stream
 
 
 def require_whole(path: Path) -> None:
     """Do as `check`, once for each state of the file. Raises `HashMismatch`, also where it cannot
     be read."""
     try:
-        stat = path.stat()
-        _checked(path, stat.st_size, stat.st_mtime_ns)
+        status = path.stat()
+        _checked(path, status.st_size, status.st_mtime_ns)
     except OSError as error:
         raise HashMismatch(f"{path} cannot be read: {error.strerror}.") from error
 

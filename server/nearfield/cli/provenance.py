@@ -115,6 +115,8 @@ def _reports(files: Sequence[Path]) -> list[FileReport]:
     verdict, secret = store.verdict(), store.secret()
     if verdict.problems:
         say("note: the record was altered: see `nearfield provenance verify`.")
+    if verdict.records and not secret:
+        say("note: the secret of the record is missing, and without it no line is found again.")
     return [
         report(path, text, verdict.records, secret) for path, text in zip(files, texts, strict=True)
     ]

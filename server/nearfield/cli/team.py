@@ -29,7 +29,7 @@ def add(
     name: Name,
     role: Annotated[str, typer.Option(help="Their role, as the team's file names it.")],
     days: Annotated[
-        int, typer.Option(min=0, help="Days for which the token holds; 0 for no end.")
+        int, typer.Option(min=0, max=36_500, help="Days for which the token holds; 0 for no end.")
     ] = 0,
 ) -> None:
     """Make a token for a person and print it, this once. Their role is set as well."""
@@ -79,7 +79,9 @@ def revoke(
 
 @app.command("usage")
 def usage(
-    days: Annotated[int, typer.Option(min=1, help="Days to look back, today included.")] = 30,
+    days: Annotated[
+        int, typer.Option(min=1, max=3_650, help="Days to look back, today included.")
+    ] = 30,
     as_json: AsJson = False,
 ) -> None:
     """Show what each person has used: requests and tokens, no code. Exit code 1 for nothing."""

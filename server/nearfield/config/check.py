@@ -49,6 +49,9 @@ MAX_SUGGESTIONS = 5
 """Maximum number of suggestions for unknown keys in one source; each takes some milliseconds."""
 MAX_NAMES = 200
 """Entries of one table whose names are the user's choice."""
+MOST = 2**53
+"""Numbers beyond this are not used: JSON, which shows settings to editors and to the panel, holds
+neither larger ones exactly nor infinity."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +115,11 @@ class Checked:
             converted = msgspec.convert(value, leaf.type, strict=True)
         except msgspec.ValidationError as error:
             self.findings.append(Finding(source, key, _explained(leaf, value, error)))
+            return
+        if not all(name.isprintable() and name for name in key):
+            self.findings.append(Finding(source, key, "a name is empty or cannot be shown"))
+        elif wrong := _unusable(value):
+            self.findings.append(Finding(source, key, wrong))
         else:
             self.values[key] = converted
             self.places[key] = source
@@ -131,6 +139,19 @@ class Checked:
         if meant:
             wrong = f'{wrong}, did you mean "{meant}"?'
         self.findings.append(Finding(source, key, wrong))
+
+
+def _unusable(value: Any, depth: int = 0) -> str:
+    """Return why a value of the right type cannot be used, "" where it can."""
+    if isinstance(value, Mapping | list):
+        if depth > MAX_DEPTH:
+            return "it is nested too deeply"
+        inner = value.values() if isinstance(value, Mapping) else value
+        return next((wrong for one in inner if (wrong := _unusable(one, depth + 1))), "")
+    # Of no number every comparison is false.
+    if isinstance(value, int | float) and not abs(value) <= MOST:
+        return "it has a number that is too large, or none"
+    return ""
 
 
 def check_table(table: Mapping[str, Any], source: str) -> Checked:

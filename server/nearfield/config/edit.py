@@ -8,8 +8,10 @@ never written over.
 from __future__ import annotations
 
 import re
+import threading
 import tomllib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,10 +19,14 @@ from typing import Any
 import tomli_w
 
 from nearfield.config.keys import Key, dotted
+from nearfield.config.paths import data_dir
 from nearfield.errors import ConfigError
-from nearfield.files.private import write_atomically
+from nearfield.files.private import private_folder, write_atomically
 from nearfield.files.read import UnreadableFile, read_text
 
+LOCK = "settings.lock"
+LOCK_SECONDS = 10.0
+_ours = threading.RLock()
 MAX_BYTES = 1_000_000
 """A larger settings file is not read, so it is not written either."""
 
@@ -45,6 +51,28 @@ class _Piece:
         return (*self.table, *self.name)
 
 
+@contextmanager
+def changing() -> Generator[None]:
+    """Keep other changes out, of this process and of others, while a file is read and written
+    again; may be nested. Raises `ConfigError`."""
+    import filelock
+
+    place = data_dir() / LOCK
+    lock = filelock.FileLock(place, timeout=LOCK_SECONDS, mode=0o600, is_singleton=True)
+    with _ours:
+        try:
+            private_folder(place.parent)
+            lock.acquire()
+        except (OSError, filelock.Timeout) as error:
+            is_held = isinstance(error, filelock.Timeout)
+            why = "another process holds it" if is_held else error.strerror
+            raise ConfigError(f"{place} cannot be locked: {why}.") from error
+        try:
+            yield
+        finally:
+            lock.release()
+
+
 def read_tables(path: Path) -> dict[str, Any]:
     """Return what the file says, empty when it is not there. Raises `ConfigError`."""
     return _read(path)[1]
@@ -52,12 +80,13 @@ def read_tables(path: Path) -> dict[str, Any]:
 
 def put(path: Path, key: Key, value: Any) -> None:
     """Let the file say `value` at `key`: a setting, or a whole table. Raises `ConfigError`."""
-    text, tables = _read(path)
-    expected = with_value(tables, key, value, path)
-    for candidate in _with(_lines(text), key, value):
-        if _says(candidate, expected):
-            _write(path, candidate)
-            return
+    with changing():
+        text, tables = _read(path)
+        expected = with_value(tables, key, value, path)
+        for candidate in _with(_lines(text), key, value):
+            if _says(candidate, expected):
+                _write(path, candidate)
+                return
     raise ConfigError(
         f"{path} writes {dotted(key)} in a form that cannot be changed here.", "Change it there."
     )
@@ -66,17 +95,18 @@ def put(path: Path, key: Key, value: Any) -> None:
 def drop(path: Path, key: Key) -> bool:
     """Take `key`, with all that is below it, out of the file; False when it is not there. Raises
     `ConfigError`."""
-    text, tables = _read(path)
-    expected = _without(tables, key)
-    if expected == tables:
-        return False
-    candidate = _joined(_dropped(_lines(text), key))
-    if not _says(candidate, expected):
-        raise ConfigError(
-            f"{path} writes {dotted(key)} in a form that cannot be taken out here.",
-            "Take it out there.",
-        )
-    _write(path, candidate)
+    with changing():
+        text, tables = _read(path)
+        expected = _without(tables, key)
+        if expected == tables:
+            return False
+        candidate = _joined(_dropped(_lines(text), key))
+        if not _says(candidate, expected):
+            raise ConfigError(
+                f"{path} writes {dotted(key)} in a form that cannot be taken out here.",
+                "Take it out there.",
+            )
+        _write(path, candidate)
     return True
 
 
@@ -274,8 +304,14 @@ def _read(path: Path) -> tuple[str, dict[str, Any]]:
 
 
 def _write(path: Path, text: str) -> None:
+    content = text.encode()
+    if len(content) > MAX_BYTES:
+        raise ConfigError(
+            f"{path} would hold more than {MAX_BYTES} bytes, and would not be read.",
+            "Nothing was written.",
+        )
     try:
-        write_atomically(path, text.encode())
+        write_atomically(path, content)
     except OSError as error:
         raise ConfigError(
             f"{path} cannot be written ({error.strerror or error}).",

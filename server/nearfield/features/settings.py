@@ -76,9 +76,10 @@ def put(key: str, value: Any, *, text: bool = False) -> tuple[Path, list[str]]:
         raise ConfigError(f"{dotted(finding.key)}: {finding.wrong}.", _HOW)
     if not checked.values:
         raise ConfigError(f"{key} holds nothing.", _HOW)
+    values = {leaf: msgspec.to_builtins(said) for leaf, said in checked.values.items()}
     before = edit.read_tables(path)
     after = before
-    for leaf, said in checked.values.items():
+    for leaf, said in values.items():
         after = edit.with_value(after, leaf, said, path)
     known = set(file_problems(before, str(path)))
     for problem in file_problems(after, str(path)):
@@ -87,7 +88,7 @@ def put(key: str, value: Any, *, text: bool = False) -> tuple[Path, list[str]]:
             raise ConfigError(f"{problem.key}: {problem.wrong}.", hint)
     for name in {leaf[1] for leaf in checked.values if leaf[0] == "providers"}:
         build(name, msgspec.convert(after["providers"][name], ProviderSettings))
-    for leaf, said in checked.values.items():
+    for leaf, said in values.items():
         edit.put(path, leaf, said)
     loaded = load()
     sources = [loaded.sources.get(dotted(leaf), DEFAULT) for leaf in checked.values]

@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import stat
 import tempfile
+import time
 from contextlib import suppress
 from pathlib import Path
 
@@ -20,6 +22,9 @@ FOLDER_MODE = 0o700
 FILE_MODE = 0o600
 _OTHERS_WRITE = 0o022
 _POSIX = os.name != "nt"
+DRAFT_SECONDS = 3_600.0
+"""Age of a draft whose process has ended."""
+_DRAFT = re.compile(r"tmp\w{8}\.")
 _DATABASE_PARTS = ("", "-wal", "-shm", "-journal")
 
 
@@ -101,6 +106,22 @@ def write_private(path: Path, content: bytes) -> None:
         draft.replace(path)
     finally:
         draft.unlink(missing_ok=True)
+
+
+def drafts(folder: Path, of: str = "") -> list[Path]:
+    """Return what killed processes have left half written in `folder`, and what others are writing
+    there just now: of the file `of`, or of all. Raises `OSError`."""
+    if not folder.is_dir():
+        return []
+    return [one for one in folder.iterdir() if _DRAFT.match(one.name) and one.name.endswith(of)]
+
+
+def forget_drafts(folder: Path) -> None:
+    """Delete what killed processes have left half written in `folder`. Raises `OSError`."""
+    for draft in drafts(folder):
+        with suppress(FileNotFoundError):
+            if time.time() - draft.lstat().st_mtime > DRAFT_SECONDS:
+                draft.unlink()
 
 
 def append_private(path: Path, content: bytes, after: int | None = None) -> None:

@@ -11,6 +11,7 @@ import msgspec
 from msgspec import Meta
 
 from nearfield.catalog.disk import cache_dir
+from nearfield.config import edit
 from nearfield.config.load import load
 from nearfield.engine.client import physical_cores
 from nearfield.errors import ConfigError, NearfieldError
@@ -238,8 +239,9 @@ def _build(workspace: Workspace, fresh: bool, progress: JobProgress) -> dict[str
 
 
 def _change(add: str = "", remove: str = "") -> dict[str, Any]:
-    held = [one for one in load().config.index.exclude if one not in (add, remove)]
-    if add:
-        held.append(add)
-    put("index.exclude", held)
+    with edit.changing():
+        held = [one for one in load().config.index.exclude if one not in (add, remove)]
+        if add:
+            held.append(add)
+        put("index.exclude", held)
     return {"exclude": held}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -64,6 +65,9 @@ def test_what_is_no_adapter_file(base: Path, tmp_path: Path) -> None:
     (tmp_path / "text.gguf").write_text("words")
     with pytest.raises(ConfigError, match="not a sound GGUF file"):
         check_adapter(tmp_path / "text.gguf", base)
+    os.mkfifo(tmp_path / "pipe.gguf")
+    with pytest.raises(ConfigError, match="is not a file"):
+        check_adapter(tmp_path / "pipe.gguf", base)
 
 
 def test_a_model_with_an_adapter_is_another_model(

@@ -2,16 +2,30 @@
 
 from __future__ import annotations
 
+import time
 import tomllib
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
+from filelock import FileLock
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from nearfield.config import edit
 from nearfield.config.edit import drop, put, read_tables
 from nearfield.errors import ConfigError
+
+
+@pytest.fixture(autouse=True, scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """A folder for the lock."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("NEARFIELD_DATA_DIR", str(tmp_path_factory.mktemp("data")))
+        yield
+
 
 FULL = """\
 # Mine.
@@ -136,3 +150,34 @@ def test_a_link_to_the_file_stays_one(tmp_path: Path) -> None:
     put(path, ("log", "level"), "info")
     assert path.is_symlink()
     assert real.read_text() == '[log]\nlevel = "info"\n'
+
+
+def test_changes_at_once_all_stay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path, read = tmp_path / "config.toml", edit.read_text
+
+    def slowly(*arguments: Any) -> str:
+        text = read(*arguments)
+        time.sleep(0.01)  # others run between reading and writing
+        return text
+
+    monkeypatch.setattr(edit, "read_text", slowly)
+    names = [f"n{number}" for number in range(8)]
+
+    def set_one(name: str) -> None:
+        put(path, ("a", name), 1)
+
+    with ThreadPoolExecutor(len(names)) as threads:
+        list(threads.map(set_one, names))
+    assert read_tables(path) == {"a": dict.fromkeys(names, 1)}
+
+
+def test_a_change_waits_for_another_process(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(edit, "LOCK_SECONDS", 0.01)
+    monkeypatch.setenv("NEARFIELD_DATA_DIR", str(tmp_path))
+    with FileLock(tmp_path / edit.LOCK), pytest.raises(ConfigError, match="another process"):
+        put(tmp_path / "config.toml", ("a",), 1)
+    with edit.changing():
+        put(tmp_path / "config.toml", ("a",), 1)
+    assert read_tables(tmp_path / "config.toml") == {"a": 1}

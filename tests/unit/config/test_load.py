@@ -62,6 +62,18 @@ def check(loaded: Loaded, key: str, value: object, problem: str = "") -> None:
             [],
             "expected text, got a whole number at [1]; using []",
         ),
+        ("[budget]\ndaily_hard = inf", "budget.daily_hard", 0.0, "too large, or none; using 0"),
+        ("[budget]\nprices = { m = [nan, 1.0] }", "budget.prices", {}, "too large, or none"),
+        ("[budget]\nprices = { m = [1e308, 1.0] }", "budget.prices", {}, "too large, or none"),
+        ("[budget.prices]\n'a\tb' = [1.0, 1.0]", "budget.prices", {}, "empty or cannot be shown"),
+        ("[providers.'']\nkind = 'scripted'", "providers", {}, "empty or cannot be shown"),
+        (f"[chat]\nkeep_days = {'9' * 400}", "chat.keep_days", 30, "too large, or none; using 30"),
+        (
+            "[[routing.rules]]\nuse = ['embedded']\nmin_load = inf",
+            "routing.rules",
+            [],
+            "too large, or none; using []",
+        ),
         (
             "log.level = 'dbug'",
             "log.level",

@@ -145,7 +145,10 @@ def _named(pattern: str) -> Callable[[str], bool] | None:
 async def get_file_info(context: ToolContext, path: FilePath) -> str:
     """Say whether a path exists, what it is, how large, and when it was changed."""
     found = await asyncio.to_thread(context.folder.look, path)
-    when = time.strftime("%Y-%m-%d %H:%M", time.localtime(found.changed))
+    try:
+        when = time.strftime("%Y-%m-%d %H:%M", time.localtime(found.changed))
+    except (ValueError, OverflowError, OSError):  # an archive can give a file any time
+        when = "at an unknown time"
     return f"{found.path or '.'}: {found.kind}, {found.bytes} bytes, changed {when}"
 
 

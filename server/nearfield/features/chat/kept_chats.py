@@ -16,16 +16,23 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import TypeVar
+from typing import Annotated, TypeVar
 
 import msgspec
+from msgspec import Meta
 
 from nearfield.config.paths import data_dir
 from nearfield.config.schema import Chat
 from nearfield.errors import NearfieldError
 from nearfield.features.chat.protocol import ChatWishes, TurnPart
 from nearfield.features.chat.session import ChatSession, ChatTurn, Exchange
-from nearfield.files.private import private_folder, read_private, write_private
+from nearfield.files.private import (
+    drafts,
+    forget_drafts,
+    private_folder,
+    read_private,
+    write_private,
+)
 from nearfield.files.read import UnreadableFile
 from nearfield.routing.redact import redact_texts
 from nearfield.routing.secrets import ScanDeadline
@@ -43,7 +50,11 @@ SCAN_SECONDS = 5.0
 """For looking through a chat for secrets; one that takes longer is not kept."""
 DAY = 86_400.0
 TITLE_CHARS = 80
+Seconds = Annotated[float, Meta(ge=0, le=2**37)]
+"""Seconds since the epoch, up to a year that calendars have."""
 
+_NAME_CHARS = 64
+"""Hexadecimal digits of an id's SHA-256, which is the name of its file."""
 Change = Callable[[str], str]
 Kind = TypeVar("Kind")
 
@@ -55,8 +66,8 @@ class ChatHead(msgspec.Struct, frozen=True, kw_only=True):
     id: str
     title: str
     workspace: str
-    begun: float
-    changed: float
+    begun: Seconds
+    changed: Seconds
     count: int = 0
     keep_days: int = 0
 
@@ -145,24 +156,22 @@ class KeptChats:
         return sorted(mine, key=lambda one: one.changed, reverse=True)
 
     def delete(self, name: str) -> bool:
-        """Delete a kept chat; whether there was one of that id."""
-        try:
-            self._path(name).unlink()
-        except FileNotFoundError:
-            return False
-        return True
+        """Delete a kept chat, also one that cannot be read; whether there was one of that id.
+        Raises `NearfieldError` where that is not possible."""
+        path = self._path(name)
+        # What a killed process was writing holds the chat too.
+        for draft in drafts(self._folder, path.name):
+            _deleted(draft)
+        return _deleted(path)
 
     def delete_all(self) -> int:
-        """Delete every kept chat, also one that cannot be read; how many."""
-        count = 0
-        for path in self._paths():
-            path.unlink(missing_ok=True)
-            count += 1
-        return count
+        """Delete every kept chat, also one that cannot be read; how many. Raises as `delete`."""
+        return sum(map(_deleted, self._paths()))
 
     def prune(self, user: Chat, now: float | None = None) -> None:
         """Delete the chats that are too old, and the oldest of too many or too large ones."""
         now, size = time.time() if now is None else now, 0
+        forget_drafts(self._folder)
         for number, head in enumerate(self.heads()):
             path = self._path(head.id)
             days = min(head.keep_days, user.keep_days)
@@ -170,6 +179,10 @@ class KeptChats:
                 size += path.stat().st_size
                 is_old = now - head.changed > days * DAY
                 if is_old or number >= MAX_CHATS or size > user.keep_mb << 20:
+                    path.unlink()
+        for path in {*self._paths()} - {*self._heads}:
+            with suppress(OSError):  # what cannot be read may not be a file
+                if now - path.lstat().st_mtime > user.keep_days * DAY:
                     path.unlink()
 
     def _path(self, name: str) -> Path:
@@ -188,8 +201,9 @@ class KeptChats:
         stamp, known = (stat.st_mtime_ns, stat.st_size, stat.st_ino), self._heads.get(path)
         if known is not None and known[0] == stamp:
             return known
-        head = self._read(path, ChatHead)
-        return (stamp, head) if head is not None else None
+        head = self._read(path, ChatHead) if _is_chat(path) else None
+        # A copy under another name is no chat of its own: it could not be resumed or deleted.
+        return (stamp, head) if head is not None and self._path(head.id) == path else None
 
     def _read(self, path: Path, kind: type[Kind]) -> Kind | None:
         try:
@@ -197,8 +211,25 @@ class KeptChats:
         except FileNotFoundError:
             return None
         except (UnreadableFile, OSError, msgspec.DecodeError, UnicodeDecodeError) as error:
-            log.warning("a kept chat cannot be read: %s", type(error).__name__)
+            log.warning("the kept chat %s cannot be read: %s", path, type(error).__name__)
             return None
+
+
+def _is_chat(path: Path) -> bool:
+    """Return whether a file has the name of a kept chat; a draft has another one."""
+    return len(path.stem) == _NAME_CHARS
+
+
+def _deleted(path: Path) -> bool:
+    try:
+        path.unlink()
+    except FileNotFoundError:
+        return False
+    except OSError as error:
+        raise NearfieldError(
+            f"A kept chat cannot be deleted: {path} ({error.strerror})."
+        ) from error
+    return True
 
 
 def real(workspace: str) -> str:

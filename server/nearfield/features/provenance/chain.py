@@ -192,7 +192,11 @@ def _check_end(
     if end.base not in (head.base, head.coming):
         found.problems.append("The beginning of the chain was altered or removed.")
     if end.number < head.number:
-        found.problems.append(f"Records {end.number + 1} to {head.number} are missing at the end.")
+        first = end.number + 1
+        lost = (
+            f"Records {first} to {head.number} are" if first < head.number else f"Record {first} is"
+        )
+        found.problems.append(f"{lost} missing at the end.")
         return
     # A process that was killed between two writes leaves records after the head.
     after = [one for one in found.records if one.get("n") == head.number + 1]

@@ -8,6 +8,7 @@ the guess. An empty line has the hash "".
 from __future__ import annotations
 
 import hmac
+from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -24,6 +25,9 @@ MAX_LINES = 1_000
 SLACK_ROWS = 20
 """Rows beside a part that was found again in which the rest of the record is looked for, besides
 as many as the rest has."""
+
+MAX_SAME = 200
+"""Rows of a file that have a record's line: of more, those nearest to its place are looked at."""
 
 
 def keyed(secret: bytes, text: str) -> str:
@@ -110,24 +114,52 @@ class FileLines:
         near: int,
     ) -> None:
         """Place the longest run of the lines `part` that is in `rows`, then what is around it."""
+        waiting = [(part, rows, near)]
+        while waiting:
+            part, rows, near = waiting.pop()
+            at, row, length = self._longest(lines, part, rows, near)
+            if not length:
+                continue
+            places[at : at + length] = range(row, row + length)
+            above, below = part[0], at + length
+            top = max(rows[0], row - (at - above) - SLACK_ROWS)
+            end = min(rows[1], row + length + (part[1] - below) + SLACK_ROWS)
+            waiting.append(((above, at), (top, row), row - at))
+            waiting.append(((below, part[1]), (row + length, end), row - at))
+
+    def _longest(
+        self, lines: Sequence[str], part: tuple[int, int], rows: tuple[int, int], near: int
+    ) -> tuple[int, int, int]:
+        """Return the longest run of the lines `part` in `rows`: its first line, its row, and its
+        length, 0 for none."""
         best, score = (0, 0, 0), (0, 0, 0)
+        last: Sequence[int] = ()
         for at in range(*part):
-            for row in self._rows.get(lines[at], ()):
-                if rows[0] <= row < rows[1] and not self._taken[row]:
-                    length, telling = self._run(lines, at, row, part[1], rows[1])
-                    new = (telling, length, -abs(row - at - near))
-                    if telling and new > score:
-                        best, score = (at, row, length), new
-        at, row, length = best
-        if not length:
-            return
-        for step in range(length):
-            places[at + step] = row + step
-        above, below = part[0], at + length
-        top = max(rows[0], row - (at - above) - SLACK_ROWS)
-        end = min(rows[1], row + length + (part[1] - below) + SLACK_ROWS)
-        self._place(lines, places, (above, at), (top, row), row - at)
-        self._place(lines, places, (below, part[1]), (row + length, end), row - at)
+            found = self._candidates(lines[at], at + near, rows)
+            for row in found:
+                is_near = bool(last) and last[0] < row <= last[-1] + 1
+                # A run that began a line before is longer.
+                if self._taken[row] or (is_near and self._fits(row - 1, lines[at - 1])):
+                    continue
+                length, telling = self._run(lines, at, row, part[1], rows[1])
+                new = (telling, length, -abs(row - at - near))
+                if telling and new > score:
+                    best, score = (at, row, length), new
+            last = found
+        return best
+
+    def _candidates(self, line: str, near: int, rows: tuple[int, int]) -> Sequence[int]:
+        """Return the rows of a line in `rows`; of very many those nearest to the row `near`."""
+        found = self._rows.get(line, ())
+        first, end = bisect_left(found, rows[0]), bisect_left(found, rows[1])
+        if end - first > MAX_SAME:
+            middle = bisect_left(found, near, first, end)
+            first = max(first, min(middle - MAX_SAME // 2, end - MAX_SAME))
+            end = first + MAX_SAME
+        return found[first:end]
+
+    def _fits(self, row: int, line: str) -> bool:
+        return not self._taken[row] and self._hashes[row] == line
 
     def _run(
         self, lines: Sequence[str], at: int, row: int, end: int, end_row: int

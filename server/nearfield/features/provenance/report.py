@@ -12,6 +12,7 @@ import msgspec
 
 from nearfield.features.provenance.chain import Fields
 from nearfield.features.provenance.lines import FileLines
+from nearfield.terminal import one_line
 
 __all__ = ["FileReport", "SuggestedLines", "report", "trailers"]
 
@@ -117,4 +118,5 @@ def trailers(reports: Sequence[tuple[FileReport, frozenset[int] | None]]) -> lis
             if one.model and lines:
                 counts[one.name] = counts.get(one.name, 0) + len(lines)
     ordered = sorted(counts, key=lambda name: -counts[name])
-    return [f"Assisted-by: {name}" for name in ordered]
+    # A model may have the name of a file, which may hold a line end and a trailer of its own.
+    return [f"Assisted-by: {one_line(name)}" for name in ordered]

@@ -8,6 +8,7 @@ access is under a lock that processes share. All calls block. Every failure is r
 from __future__ import annotations
 
 import json
+import os
 import secrets
 import time
 from collections.abc import Callable, Generator, Sequence
@@ -24,6 +25,7 @@ from nearfield.features.provenance.chain import ChainHead, Checking, Fields, Sig
 from nearfield.features.provenance.signing import KeyPair
 from nearfield.files.private import (
     append_private,
+    forget_drafts,
     private_file,
     private_folder,
     read_private,
@@ -97,7 +99,7 @@ class ProvenanceStore:
 
     def verdict(self, checking: Checking | None = None) -> Verdict:
         """Check the whole chain; an empty one if there is none."""
-        if not self.folder.is_dir():
+        if not os.path.lexists(self.folder):
             return Verdict()
         with self._locked():
             content, head = self._read_records(), self._read_head()
@@ -158,6 +160,7 @@ class ProvenanceStore:
             private_folder(self.folder, sweep=True)
             lock = private_file(self.folder / "lock")
             with filelock.FileLock(lock, timeout=LOCK_SECONDS, mode=0o600):
+                forget_drafts(self.folder)
                 yield
         except (OSError, UnreadableFile, filelock.Timeout) as error:
             raise self._unusable(error) from error
@@ -217,6 +220,6 @@ def _is_older(line: bytes, than: float) -> bool:
 def _loaded(line: bytes) -> Fields:
     try:
         fields = json.loads(line)
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
     return fields if isinstance(fields, dict) else {}

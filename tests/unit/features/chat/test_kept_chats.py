@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
+import re
+import shutil
 import stat
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -206,7 +209,10 @@ def test_a_broken_file_hides_no_other(content: bytes, kept: KeptChats, tmp_path:
     kept.save(talked("good"), Chat(), Chat())
     (tmp_path / "chats" / "0.json").write_bytes(content)
     assert [one.id for one in kept.heads()] == ["good"]
-    assert kept.delete_all() == 2
+    kept.prune(Chat())
+    assert (tmp_path / "chats" / "0.json").exists()
+    kept.prune(Chat(), kept.heads()[0].changed + 31 * DAY)
+    assert [*(tmp_path / "chats").iterdir()] == []
 
 
 def test_a_file_of_another_id_is_none(kept: KeptChats, tmp_path: Path) -> None:
@@ -216,6 +222,54 @@ def test_a_file_of_another_id_is_none(kept: KeptChats, tmp_path: Path) -> None:
     assert chat is not None
     path.write_bytes(msgspec.json.encode(msgspec.structs.replace(chat, id="other")))
     assert kept.load("mine") is None
+
+
+@pytest.mark.parametrize("at", ["1e300", "-1", "99999999999999"])
+def test_a_time_that_no_calendar_has_hides_no_other(
+    at: str, kept: KeptChats, tmp_path: Path
+) -> None:
+    kept.save(talked("odd"), Chat(), Chat())
+    [path] = (tmp_path / "chats").iterdir()
+    path.write_text(re.sub(r'"(begun|changed)":[\d.]+', rf'"\1":{at}', path.read_text()))
+    kept.save(talked("good"), Chat(), Chat())
+    assert [one.id for one in kept.heads()] == ["good"]
+
+
+def test_a_copy_is_no_second_chat(kept: KeptChats, tmp_path: Path) -> None:
+    kept.save(talked("mine"), Chat(), Chat())
+    [path] = (tmp_path / "chats").iterdir()
+    for name in ("copy.json", f"{'0' * 64}.json"):
+        shutil.copy(path, path.with_name(name))
+    assert [one.id for one in kept.heads()] == ["mine"]
+    assert kept.find("mine").id == "mine"
+    kept.prune(Chat(), kept.heads()[0].changed + 99 * DAY)
+    assert kept.load("mine") is None
+
+
+def test_what_a_killed_process_was_writing_is_deleted(kept: KeptChats, tmp_path: Path) -> None:
+    kept.save(talked("mine"), Chat(), Chat())
+    [path] = (tmp_path / "chats").iterdir()
+    draft = path.with_name(f"tmpabc1_fgh.{path.name}")
+    shutil.copy(path, draft)
+    assert [one.id for one in kept.heads()] == ["mine"]
+    kept.prune(Chat())
+    assert draft.exists()  # another process may be writing it
+    assert kept.delete("mine")
+    assert not draft.exists()
+    draft.write_text("half")
+    at = time.time() - 7_200
+    os.utime(draft, (at, at))
+    kept.save(talked("other"), Chat(), Chat())
+    assert not draft.exists()
+
+
+def test_a_folder_in_the_place_of_a_chat_is_an_error(kept: KeptChats, tmp_path: Path) -> None:
+    kept.save(talked("mine"), Chat(), Chat())
+    [path] = (tmp_path / "chats").iterdir()
+    path.unlink()
+    path.mkdir()
+    with pytest.raises(NearfieldError, match="cannot be deleted"):
+        kept.delete("mine")
 
 
 def test_a_chat_is_found_by_the_beginning_of_its_id(kept: KeptChats) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from nearfield.features.accepted import Accepted
@@ -42,6 +44,32 @@ def test_a_line_belongs_to_one_record_and_the_nearest_of_several_counts() -> Non
     assert lines.take(hashes("a = 1\n"), 2).unchanged == (2,)
     assert lines.take(hashes("a = 1\n"), 2).unchanged == (0,)
     assert lines.take(hashes("a = 1\n"), 2).unchanged == ()
+
+
+def test_every_second_line_of_many_is_found() -> None:
+    suggested = [f"value_{number} = {number}" for number in range(1_000)]
+    now = "".join(f"{'# ' * (row % 2)}{line}\n" for row, line in enumerate(suggested))
+    found = FileLines(SECRET, now).take([line_hash(SECRET, line) for line in suggested], 0)
+    assert found.unchanged == tuple(range(0, 1_000, 2))
+    assert (found.changed, found.gone) == (499, 1)
+
+
+class Counted(list[str]):
+    """Counts how often one of its lines is looked at."""
+
+    looks = 0
+
+    def __getitem__(self, at: Any) -> Any:
+        self.looks += 1
+        return super().__getitem__(at)
+
+
+def test_a_table_of_one_line_costs_little() -> None:
+    record = Counted([line_hash(SECRET, "0,")] * 1_000)
+    lines = FileLines(SECRET, "0,\n" * 5_000)
+    assert lines.take(record, 2_000).unchanged == tuple(range(2_000, 3_000))
+    # There are five million pairs, and runs of a thousand lines from most of them.
+    assert record.looks <= 1_000_000
 
 
 def test_brackets_alone_are_found_with_other_lines_only() -> None:

@@ -176,6 +176,8 @@ async def test_a_report_and_trailers_of_what_is_left(tmp_path: Path) -> None:
     assert trailers([(found, frozenset({0}))]) == []
     named = replace(found, suggested=(replace(one, model_sha256="e" * 64),))
     assert trailers([(named, frozenset({1}))]) == [f"Assisted-by: model-1@sha256:{'e' * 64}"]
+    forged = replace(found, suggested=(replace(one, model="m\nSigned-off-by: a\rb"),))
+    assert trailers([(forged, None)]) == ["Assisted-by: fake/m Signed-off-by: a b"]
     altered = [{**records[0], "lines": "x"}, {}, {"file": "/w/a.py"}]
     assert report(Path("/w/a.py"), AFTER, altered, kept.secret()).suggested == ()
     assert report(Path("/w/b.py"), AFTER, records, kept.secret()).suggested == ()

@@ -7,6 +7,7 @@ import os
 import stat
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -87,7 +88,7 @@ def test_a_cut_end_stays_a_problem_after_later_records(tmp_path: Path, key: KeyP
     before = (tmp_path / "records.jsonl").read_bytes()
     add(kept, key)
     (tmp_path / "records.jsonl").write_bytes(before)
-    assert kept.verdict(key.checking).problems == ["Records 2 to 2 are missing at the end."]
+    assert kept.verdict(key.checking).problems == ["Record 2 is missing at the end."]
     add(kept, key)
     assert kept.verdict(key.checking).problems == [
         "Before record 2 was written, the end of the chain had been altered or removed."
@@ -114,6 +115,39 @@ def test_a_line_that_a_killed_process_began_is_told_and_cut_off(tmp_path: Path) 
     add(kept)
     found = kept.verdict()
     assert (found.problems, found.is_torn, len(found.records)) == ([], False, 2)
+
+
+def test_a_line_that_nests_too_deeply_is_an_alteration(tmp_path: Path) -> None:
+    kept = ProvenanceStore(tmp_path)
+    add(kept)
+    file = tmp_path / "records.jsonl"
+    file.write_bytes(file.read_bytes() + b"[" * 200_000 + b"\n")
+    add(kept)
+    found = kept.verdict()
+    assert found.problems[0] == "Record 2 cannot be read: it was altered."
+    assert len(found.records) == 3
+
+
+@pytest.mark.parametrize("there", ["file", "link"])
+def test_what_is_no_folder_is_no_empty_record(there: str, tmp_path: Path) -> None:
+    kept = ProvenanceStore(tmp_path / "p")
+    if there == "link":
+        kept.folder.symlink_to(tmp_path / "nowhere" / "p")
+    else:
+        kept.folder.write_text("")
+    with pytest.raises(ProvenanceUnusable):
+        kept.verdict()
+
+
+def test_what_a_killed_process_was_writing_is_deleted_later(tmp_path: Path) -> None:
+    kept = ProvenanceStore(tmp_path)
+    add(kept)
+    for name, age in (("tmpabcdefgh.records.jsonl", 7_200), ("tmpabcdefgi.head.json", 0)):
+        (tmp_path / name).write_text("half")
+        at = time.time() - age
+        os.utime(tmp_path / name, (at, at))
+    add(kept)
+    assert [path.name for path in tmp_path.glob("tmp*")] == ["tmpabcdefgi.head.json"]
 
 
 def test_a_process_killed_before_it_wrote_the_head_is_no_problem(
