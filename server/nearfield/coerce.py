@@ -121,6 +121,12 @@ def clean(text: str) -> str:
     return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
 
 
+def storable(text: str) -> str:
+    """Return `text` as files and databases in UTF-8 can hold it. A byte of a path that is no text
+    becomes an escape such as `\\udce9`, so that two paths stay two."""
+    return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode()
+
+
 @cache
 def struct_fields(kind: Any) -> Sequence[Field] | None:
     """Return the fields of a `msgspec.Struct`."""

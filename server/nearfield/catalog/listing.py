@@ -17,6 +17,7 @@ from nearfield.catalog.recommend import MIB, Advice, Machine
 from nearfield.catalog.registration import is_part
 from nearfield.config.schema import Models
 from nearfield.errors import CatalogError, ConfigError, HashMismatch
+from nearfield.files.links import resolved
 
 if TYPE_CHECKING:
     from nearfield.catalog.hub import FoundRepository, PublishedFile
@@ -41,7 +42,7 @@ def usable(catalog: Catalog, wish: str) -> tuple[str, bool]:
     if wish in catalog.entries:
         return wish, catalog.local_path(wish) is None
     if wish and is_file(wish):
-        file = Path(wish).expanduser().resolve()
+        file = resolved(Path(wish).expanduser())
         try:
             require_whole(file)
         except HashMismatch as error:

@@ -16,6 +16,7 @@ from nearfield.catalog.gguf import require_whole
 from nearfield.catalog.models import Catalog, HubSource, ModelEntry, PathSource
 from nearfield.catalog.templates import CHAT_OF_FILE, FIM_AUTO
 from nearfield.errors import ConfigError, HashMismatch
+from nearfield.files.links import resolved
 
 # What most models of the last years were trained with at least; the engine reads the true figure
 # from the file.
@@ -82,14 +83,14 @@ def adapted(
         raise ConfigError(f"{base} is not here.", f"Run `nearfield models pull {base}` first.")
     if entry.adapter or entry.beside:
         raise ConfigError(f"{base} is no model that an adapter can change here.")
-    file = Path(adapter).expanduser().resolve()
+    file = resolved(Path(adapter).expanduser())
     check_adapter(file, path)
     fields: dict[str, Any] = {
         "title": f"{entry.title} with {file.name}",
         **stated,
         "name": name,
         "origin": "user",
-        "sources": [PathSource(str(path.resolve()))],
+        "sources": [PathSource(str(resolved(path)))],
         "base": base,
         "adapter": str(file),
         "adapter_scale": scale,
@@ -115,7 +116,7 @@ def _source(text: str) -> PathSource | HubSource:
             require_whole(path)
         except HashMismatch as error:
             raise ConfigError(f"{path} cannot be used: {error}", "Fetch it again.") from error
-        return PathSource(str(path.resolve()))
+        return PathSource(str(resolved(path)))
     address = urlsplit(text)
     if address.scheme in ("http", "https"):
         if page := _HUB_PAGE.fullmatch(unquote(address.path)):

@@ -29,6 +29,7 @@ from nearfield.cli.patch import Patch, apply
 from nearfield.cli.record_written import record_written
 from nearfield.cli.serving import serving, until_indexed
 from nearfield.features.accepted import Origin
+from nearfield.files.links import resolved
 from nearfield.types import Snapshot, Span
 
 if TYPE_CHECKING:
@@ -179,7 +180,7 @@ def _run(
     if batch is not None and (folder := Path(target)).is_dir():
         if tests:
             fail("--tests goes with a file, not with a folder.")
-        _run_folder(action, folder.resolve(), instruction, problem, once, write, as_json, batch)
+        _run_folder(action, resolved(folder), instruction, problem, once, write, as_json, batch)
         return
 
     place, last = _place(target)
@@ -308,7 +309,8 @@ async def _act_in(service: Service, job: _ActionTask, outcome: ActionOutcome) ->
             outcome.refused.append(str(error))
             continue
         for file in proposal.files:
-            path = Path(file.path or "")
+            # Where a link leads now: one that is there later was not seen.
+            path = resolved(Path(file.path or ""))
             known = outcome.texts.get(path)
             before = known.before if known else (None if file.new else file.before)
             outcome.texts[path] = Patch(before, file.after)
@@ -328,7 +330,7 @@ async def _propose(
     snapshot = replace(job.snapshot, text=known.after) if known else job.snapshot
 
     def open_text(at: str) -> Snapshot | None:
-        there = outcome.texts.get(Path(at))
+        there = outcome.texts.get(resolved(Path(at)))
         return replace(job.snapshot, text=there.after, path=at) if there else None
 
     problems = (Diagnostic(span, job.problem),) if job.problem else ()

@@ -19,6 +19,7 @@ from nearfield.cli.serving import load_model, work_shown
 from nearfield.coerce import NotJson, loads
 from nearfield.errors import NoProvider
 from nearfield.features.routed import routed
+from nearfield.files.links import resolved
 from nearfield.terminal import answers_on_terminal, say_piece
 
 if TYPE_CHECKING:
@@ -80,7 +81,7 @@ def ask(
 
     begin_log(log_level)
     check_role(role)
-    loaded = settings_of(workspace.resolve())
+    loaded = settings_of(resolved(workspace))
     context = context_of(task, workspace, file or [], once)
     if tools:
         if schema is not None:
@@ -111,7 +112,7 @@ def context_of(task: str, workspace: Path, files: list[Path], once: str) -> Requ
     accepted = (once,) if once else ()
     questions = put_offer if sys.stdin.isatty() else None
     return RequestContext(
-        Task(task), str(workspace.resolve()), tuple(sources), (), accepted, questions
+        Task(task), str(resolved(workspace)), tuple(sources), (), accepted, questions
     )
 
 

@@ -12,6 +12,7 @@ from nearfield.cli import consent
 from nearfield.cli.moments import moment, since
 from nearfield.cli.output import ExitCode, emit, fail, print_json, say
 from nearfield.cli.table import Kind, print_table
+from nearfield.files.links import resolved
 from nearfield.routing.money import dollars
 
 if TYPE_CHECKING:
@@ -77,7 +78,7 @@ def list_entries(
     wanted = EntryFilter(
         since=since(from_when) if from_when else None,
         until=since(until) if until else None,
-        workspace=str(Path(workspace).resolve()) if workspace else None,
+        workspace=str(resolved(Path(workspace))) if workspace else None,
         provider=provider or None,
         task=task or None,
         outcome=outcome or None,

@@ -19,6 +19,7 @@ import typer
 from nearfield.cli.opening import begin_log, settings_of
 from nearfield.cli.output import ExitCode, emit, fail, read_line, report, say
 from nearfield.errors import NearfieldError
+from nearfield.files.links import resolved
 
 if TYPE_CHECKING:
     from nearfield.config.load import Loaded
@@ -73,8 +74,8 @@ def chat(
         wishes = ChatWishes(instructions, temperature, context).check()
     except ToolRefused as error:
         fail(error.message)
-    folder = str(workspace.resolve())
-    loaded = settings_of(workspace.resolve())
+    folder = str(resolved(workspace))
+    loaded = settings_of(resolved(workspace))
     talk = Talk(folder, role, max_tokens, tools, wishes)
     if resume:
         talk.resume(resume)

@@ -9,6 +9,7 @@ import typer
 
 from nearfield.cli.moments import moment
 from nearfield.cli.output import ExitCode, emit, fail, print_json, say
+from nearfield.files.links import resolved
 
 app = typer.Typer(no_args_is_help=True, help="List, export and delete kept chats.")
 
@@ -27,7 +28,7 @@ def list_chats(
     from nearfield.cli.table import Kind, print_table
     from nearfield.features.chat.kept_chats import KeptChats
 
-    heads = KeptChats().heads(None if everywhere else str(workspace.resolve()))
+    heads = KeptChats().heads(None if everywhere else str(resolved(workspace)))
     if as_json:
         print_json(heads)
     elif heads:

@@ -11,6 +11,7 @@ import typer
 
 from nearfield.cli.opening import begin_log, settings_of
 from nearfield.cli.output import emit, fail, print_json, say
+from nearfield.files.links import resolved
 
 if TYPE_CHECKING:
     from nearfield.config.load import Loaded
@@ -35,7 +36,7 @@ def commit_message(
     begin_log(log_level)
     if style not in STYLES:
         fail(f"There is no style {style!r}.", f"It may be: {', '.join(STYLES)}.")
-    folder = workspace.resolve()
+    folder = resolved(workspace)
     loaded = settings_of(folder)
     found = asyncio.run(_asked(loaded, folder, count, STYLES[style]))
     if as_json:

@@ -15,6 +15,7 @@ from nearfield.cli.named import WORKSPACE_MARKS, enclosing, named_text
 from nearfield.cli.opening import begin_log, settings_of
 from nearfield.cli.output import ExitCode, emit, fail, print_json, say
 from nearfield.cli.serving import until_loaded
+from nearfield.files.links import resolved
 from nearfield.files.uris import uri_of
 from nearfield.terminal import answers_on_terminal
 from nearfield.types import Reason, Snapshot, Span
@@ -89,7 +90,7 @@ def find_place(target: str) -> Place:
     match = re.fullmatch(r"(.+):(\d+):(\d+)", target)
     if match is None:
         fail(f"{target!r} is not FILE:LINE:COL.", "For example: app.py:12:5")
-    path = Path(match[1]).resolve()
+    path = resolved(Path(match[1]))
     text = named_text(Path(match[1])).text
     offset = _offset(text, int(match[2]), int(match[3]))
     snapshot = _snapshot(path, text)

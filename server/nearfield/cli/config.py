@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from nearfield.cli.output import ExitCode, emit, print_json, say
+from nearfield.files.links import resolved
 
 if TYPE_CHECKING:
     from nearfield.features.settings import SettingRow
@@ -48,7 +49,7 @@ def show(
     from nearfield.config.load import load
     from nearfield.features.settings import doc_of, in_force, with_unnamed
 
-    loaded = load(workspace.resolve())
+    loaded = load(resolved(workspace))
     rows = in_force(loaded)
     if as_json:
         print_json(

@@ -9,6 +9,7 @@ import typer
 
 from nearfield.cli.moments import moment
 from nearfield.cli.output import ExitCode, emit, fail, print_json, say
+from nearfield.files.links import resolved
 
 if TYPE_CHECKING:
     from nearfield.routing.consent import Consent, ConsentRecord
@@ -28,7 +29,7 @@ def allow(provider: Name, workspace: Workspace = Path()) -> None:
     from nearfield.routing.consent import Consent
 
     _say(_remote(provider, workspace), workspace, Consent.WORKSPACE)
-    say(f"{provider} may be sent code of {workspace.resolve()}. `nearfield audit` shows what was.")
+    say(f"{provider} may be sent code of {resolved(workspace)}. `nearfield audit` shows what was.")
 
 
 @app.command("deny")
@@ -37,7 +38,7 @@ def deny(provider: Name, workspace: Workspace = Path()) -> None:
     from nearfield.routing.consent import Consent
 
     _say(_remote(provider, workspace), workspace, Consent.NEVER)
-    say(f"{provider} is never sent anything of {workspace.resolve()}.")
+    say(f"{provider} is never sent anything of {resolved(workspace)}.")
 
 
 @app.command("revoke")
@@ -49,7 +50,7 @@ def revoke(
     """Forget what was said. Exit code 1 when nothing had been."""
     from nearfield.routing.store import Store
 
-    folder = None if everywhere else str(workspace.resolve())
+    folder = None if everywhere else str(resolved(workspace))
     gone = Store().revoke(folder, provider or None)
     say(f"{gone} decision{'' if gone == 1 else 's'} forgotten.")
     if not gone:
@@ -86,7 +87,7 @@ def _remote(provider: str, workspace: Path) -> Remote:
     from nearfield.routing.guard import remote
     from nearfield.routing.router import variants
 
-    config = load(workspace.resolve()).config
+    config = load(resolved(workspace)).config
     wanted = {
         name: remote(name, settings.model, config.providers)
         for name, settings in variants(config).items()
@@ -106,4 +107,4 @@ def _remote(provider: str, workspace: Path) -> Remote:
 def _say(to: Remote, workspace: Path, consent: Consent) -> None:
     from nearfield.routing.store import Store
 
-    Store().say(str(workspace.resolve()), to.name, to.destination, consent)
+    Store().say(str(resolved(workspace)), to.name, to.destination, consent)

@@ -12,6 +12,7 @@ import typer
 from nearfield.cli.output import ExitCode, print_json
 from nearfield.features.doctor.checks import Check, State
 from nearfield.features.doctor.report import examine, row
+from nearfield.files.links import resolved
 
 MARKS = {State.OK: ("✓", "green"), State.NOTE: ("!", "yellow"), State.PROBLEM: ("✗", "red")}
 
@@ -41,9 +42,9 @@ def doctor(
     from nearfield.config.load import load
 
     logs.setup("error")
-    loaded = load(workspace.resolve())
+    loaded = load(resolved(workspace))
     report: list[Check] = []
-    for check in examine(loaded, workspace.resolve(), measured=not quick, measuring=_measuring):
+    for check in examine(loaded, resolved(workspace), measured=not quick, measuring=_measuring):
         report.append(check)
         if not as_json:
             _print(check)

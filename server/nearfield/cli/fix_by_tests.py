@@ -24,6 +24,7 @@ from nearfield.cli.try_tests import RUN_SECONDS, RunOutcome
 from nearfield.errors import NearfieldError
 from nearfield.files.encoding import TextFile, Unwritable
 from nearfield.files.lines import line_number, split_lines
+from nearfield.files.links import resolved
 from nearfield.terminal import notes_on_terminal
 from nearfield.types import Edit, Snapshot, Span
 
@@ -138,7 +139,7 @@ def runnable(name: str, root: Path, snapshot: Snapshot) -> NamedTests:
     file = Path.cwd() / name.partition("::")[0]
     if not file.is_file() or file.suffix != ".py":
         fail(f"{file} is no file with tests in Python.", "For example: --tests tests/test_app.py")
-    if not file.resolve().is_relative_to(root.resolve()):
+    if not resolved(file).is_relative_to(resolved(root)):
         fail(f"{file} is outside the workspace {root}.", "Name tests of the same workspace.")
     path = Path(snapshot.path or "")
     tests = NamedTests(name, root, path, named_text(path))

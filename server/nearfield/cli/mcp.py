@@ -11,6 +11,7 @@ from nearfield.cli import logs
 from nearfield.cli.named import enclosing
 from nearfield.cli.output import fail
 from nearfield.errors import ExtraMissing
+from nearfield.files.links import resolved
 
 
 def mcp(
@@ -24,7 +25,7 @@ def mcp(
 
     if workspace is not None and not workspace.is_dir():
         fail(f"{workspace} is no folder.", "Name the folder of a workspace.")
-    root = (workspace or enclosing(Path.cwd())).resolve()
+    root = resolved(workspace or enclosing(Path.cwd()))
     logs.setup(load(root).config.log.level)
     try:
         from nearfield.mcp import server

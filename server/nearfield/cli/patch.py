@@ -9,6 +9,7 @@ from pathlib import Path
 from nearfield.cli.named import MAX_BYTES
 from nearfield.errors import NearfieldError
 from nearfield.files.encoding import NEW, text_file
+from nearfield.files.links import resolved
 from nearfield.files.open_folder import OpenFolder
 
 __all__ = ["Patch", "apply"]
@@ -23,23 +24,20 @@ class Patch:
 
 
 def apply(patches: Mapping[Path, Patch]) -> None:
-    """Write each file through a temporary one beside it, once all of these are complete. Raises
-    `NearfieldError`, before anything is written, if a file has changed or cannot hold the new text
-    in its encoding."""
+    """Write each file through a temporary one beside it, once all of these are complete. The paths
+    have no links. Raises `NearfieldError`, before anything is written, if a file has changed, is
+    read-only or cannot hold the new text in its encoding."""
     staged: dict[Path, str] = {}
-    # A link stays: its target is replaced.
-    targets = {path: path.resolve() for path in patches}
     try:
         for path, patch in patches.items():
             content = _content(path, patch)
-            target = targets[path]
-            target.parent.mkdir(parents=True, exist_ok=True)
-            staged[path] = OpenFolder(target.parent).stage(target.name, content)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            staged[path] = OpenFolder(path.parent).stage(path.name, content)
         for path, patch in patches.items():
             # Checked again as late as possible, because staging takes a moment.
             _content(path, patch)
         for path, temporary in list(staged.items()):
-            OpenFolder(targets[path].parent).put(temporary, targets[path].name)
+            OpenFolder(path.parent).put(temporary, path.name)
             del staged[path]
     except OSError as error:
         raise NearfieldError(
@@ -47,11 +45,13 @@ def apply(patches: Mapping[Path, Patch]) -> None:
         ) from error
     finally:
         for path, temporary in staged.items():
-            OpenFolder(targets[path].parent).discard(temporary)
+            OpenFolder(path.parent).discard(temporary)
 
 
 def _content(path: Path, patch: Patch) -> bytes:
     """Return the bytes of the file's new text, if the file still holds the old one."""
+    if resolved(path) != path:
+        raise NearfieldError(f"{path} has become a link meanwhile.", "Run the command again.")
     if patch.before is None:
         if path.exists():
             raise NearfieldError(f"{path} was made meanwhile.", "Run the command again.")

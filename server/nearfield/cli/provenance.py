@@ -127,10 +127,11 @@ async def _changed_rows(files: Sequence[Path]) -> dict[Path, frozenset[int] | No
     one, and where git cannot tell."""
     from nearfield.errors import NearfieldError
     from nearfield.files.git_diff import changed_files
+    from nearfield.files.links import resolved
 
     found: dict[Path, frozenset[int] | None] = {}
     for path in files:
-        whole = await asyncio.to_thread(path.resolve)
+        whole = await asyncio.to_thread(resolved, path)
         try:
             changed = {one.path: one.rows for one in await changed_files(whole.parent)}
             found[path] = changed.get(whole, frozenset())

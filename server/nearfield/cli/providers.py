@@ -15,6 +15,7 @@ import typer
 from nearfield.cli.opening import settings_of
 from nearfield.cli.output import ExitCode, emit, fail, print_json, say
 from nearfield.features.routed import routed
+from nearfield.files.links import resolved
 from nearfield.terminal import notes_on_terminal
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ def list_providers(workspace: Workspace = Path(), as_json: Json = False) -> None
     from nearfield.features.endpoints import endpoints
 
     config = _config(workspace)
-    rows, roles = asyncio.run(endpoints(config, str(workspace.resolve())))
+    rows, roles = asyncio.run(endpoints(config, str(resolved(workspace))))
     if as_json:
         print_json({"providers": rows, "roles": roles})
         return
@@ -324,7 +325,7 @@ async def _ollama(config: Config, name: str, model: str) -> AsyncGenerator[Ollam
 
 def _config(workspace: Path) -> Config:
 
-    loaded = settings_of(workspace.resolve())
+    loaded = settings_of(resolved(workspace))
     return loaded.config
 
 

@@ -24,6 +24,7 @@ from nearfield.cli.opening import begin_log, settings_of
 from nearfield.cli.output import ExitCode, fail, print_json, say
 from nearfield.cli.serving import serving
 from nearfield.errors import NearfieldError
+from nearfield.files.links import resolved
 from nearfield.routing.request_context import Task
 from nearfield.terminal import notes_on_terminal
 
@@ -169,7 +170,7 @@ def _place(target: str) -> tuple[Path, range | None]:
     """Return the file and the rows (from 0) of `FILE[:LINE[-LINE]]`; ends the command if there is
     no such place."""
     match = None if Path(target).exists() else re.fullmatch(r"(.+?):(\d+)(?:-(\d+))?", target)
-    path = Path(match[1] if match else target).resolve()
+    path = resolved(Path(match[1] if match else target))
     if not path.exists():
         fail(f"There is no file {path.name}.", "For example: nearfield review app.py:10-40")
     if match is None:

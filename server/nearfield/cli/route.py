@@ -12,6 +12,7 @@ import typer
 from nearfield.cli.ask import context_of, question_text, say_excerpt
 from nearfield.cli.opening import settings_of
 from nearfield.cli.output import ExitCode, emit, print_json
+from nearfield.files.links import resolved
 
 if TYPE_CHECKING:
     from nearfield.routing.explain import RouteExplanation
@@ -46,7 +47,7 @@ def explain(
     """
     from nearfield.features.question import explained
 
-    config = settings_of(workspace.resolve()).config
+    config = settings_of(resolved(workspace)).config
     context = context_of(task, workspace, file or [], "")
     said = "" if task in ("complete", "edit") else question_text(question)
     found = asyncio.run(explained(config, said, context, role, max_tokens, say_excerpt))

@@ -11,6 +11,7 @@ from nearfield.cli import logs
 from nearfield.cli.opening import check_level
 from nearfield.cli.output import fail
 from nearfield.errors import ExtraMissing
+from nearfield.files.links import resolved
 from nearfield.network.hosts import LOOPBACK
 
 
@@ -82,7 +83,7 @@ def serve(
             from nearfield.features.team.settings import read_team
 
             raise typer.Exit(http_server.run_team(*address, read_team(team), ollama=ollama))
-        folder = workspace.resolve() if workspace is not None else None
+        folder = resolved(workspace) if workspace is not None else None
         raise typer.Exit(
             http_server.run(
                 *address, folder, ollama=ollama, more=lambda service, token: Panel(token, service)

@@ -27,6 +27,7 @@ from nearfield.features.holes import CodeHole, FilledHole, digest, fill_hole
 from nearfield.features.measure import loaded
 from nearfield.features.status import LOAD_SECONDS
 from nearfield.files.kept_rows import KeptRows
+from nearfield.files.links import resolved
 from nearfield.network.setting import environ_of
 from nearfield.providers.address import is_loopback
 from nearfield.providers.base import Provider
@@ -281,5 +282,5 @@ def sign_test(one: int, other: int) -> float:
 
 def default_rows(folder: Path, repository: Path | None) -> Path:
     """Return where the rows of a repository are kept."""
-    name = digest(os.fsdecode(repository.resolve())) if repository else "fixed"
+    name = digest(os.fsdecode(resolved(repository))) if repository else "fixed"
     return folder / "bench" / f"{name}.jsonl"

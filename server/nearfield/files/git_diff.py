@@ -17,6 +17,7 @@ from pathlib import Path
 
 from nearfield.errors import NearfieldError
 from nearfield.files import git
+from nearfield.files.links import resolved
 
 __all__ = [
     "ChangedFile", "StagedFile", "changed_files", "file_diffs", "last_subjects", "staged_files",
@@ -108,7 +109,7 @@ async def staged_files(folder: Path) -> list[StagedFile]:
     pieces = re.split(r"^(?=diff --git )", text, flags=re.MULTILINE)[1:]
     if len(pieces) != len(names):
         pieces = [""] * len(names)
-    here = await asyncio.to_thread(folder.resolve)
+    here = await asyncio.to_thread(resolved, folder)
     staged: list[StagedFile] = []
     for name, piece in zip(names, pieces, strict=True):
         whole = top / name
@@ -176,6 +177,6 @@ def _inside(path: Path, top: Path) -> Path | None:
     try:
         if path.is_symlink() or not path.is_file():
             return None
-        return path if path.resolve().is_relative_to(top.resolve()) else None
+        return path if resolved(path).is_relative_to(resolved(top)) else None
     except OSError:
         return None

@@ -14,3 +14,10 @@ def real_inside(path: str | Path, folder: str | Path) -> Path | None:
     """
     real, root = Path(os.path.realpath(path)), Path(os.path.realpath(folder))
     return real.relative_to(root) if real.is_relative_to(root) else None
+
+
+def resolved(path: Path) -> Path:
+    """Return `path` as an absolute one without links. Links that lead in a circle stay, so that
+    opening them says what is wrong; `Path.resolve` raises `RuntimeError` for them before Python
+    3.13."""
+    return Path(os.path.realpath(path))

@@ -6,6 +6,7 @@ not matter. Methods raise `OSError`.
 
 from __future__ import annotations
 
+import errno
 import os
 import secrets
 import shutil
@@ -15,6 +16,7 @@ from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+_MAY_WRITE = 0o222
 BY_HANDLE = os.open in os.supports_dir_fd and hasattr(os, "O_NOFOLLOW")
 
 
@@ -46,13 +48,16 @@ class OpenFolder:
     def stage(self, name: str, content: bytes) -> str:
         """Write `content` to a file beside `name`, safely on disk; return that file's name.
 
-        It has the permissions and the owner of the file that it will replace, or a new file's.
+        It has the permissions and the owner of the file that it will replace, or a new file's. A
+        file that not even its owner may write is not replaced, which a system would allow.
         """
         staged = f".nearfield-{secrets.token_hex(8)}"
         try:
             old = os.stat(self._at(name), dir_fd=self.handle)
         except FileNotFoundError:
             old = None
+        if old is not None and not old.st_mode & _MAY_WRITE:
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), name)
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
         mode = 0o666 if old is None else 0o600
         handle = os.open(self._at(staged), flags, mode, dir_fd=self.handle)

@@ -16,6 +16,7 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
+from nearfield.files.links import resolved
 from nearfield.files.read import UnreadableFile, read_open, reason
 
 FOLDER_MODE = 0o700
@@ -42,7 +43,7 @@ def private_folder(path: Path, *, sweep: bool = False) -> Path:
     if not path.is_dir():
         raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(path))
     # The folder may be a link of the user's.
-    _narrow(path.resolve(), FOLDER_MODE)
+    _narrow(resolved(path), FOLDER_MODE)
     if sweep and _POSIX:
         with os.scandir(path) as entries:
             for entry in entries:
@@ -151,7 +152,7 @@ def append_private(path: Path, content: bytes, after: int | None = None) -> None
 def write_atomically(path: Path, content: bytes) -> None:
     """Replace `path` by `content` so that a reader sees the old or the new, never a part. Follows
     a symbolic link, as people keep settings in a repository. Raises `OSError`."""
-    target = path.resolve()
+    target = resolved(path)
     target.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
     written = Path(name)

@@ -18,7 +18,7 @@ from nearfield.errors import NearfieldError
 from nearfield.features.team.settings import Use
 from nearfield.http.access import Admission
 from nearfield.http.dialect import ANTHROPIC, LLAMA_CPP, OLLAMA, OPENAI, Dialect
-from nearfield.http.exchange import Answer, Event, HttpExchange, Receive, Send
+from nearfield.http.exchange import PAGE_BYTES, Answer, Event, HttpExchange, Receive, Send
 from nearfield.http.member import Member
 from nearfield.http.wire import BadRequest
 from nearfield.routing.request_context import OWNER
@@ -105,6 +105,8 @@ class App:
             )
         elif not handler.page and any(map(exchange.headers.get, OF_BROWSERS)):
             raise BadRequest("Without a token no web page is answered.", status=403)
+        if handler is not None and handler.page and not exchange.is_known:
+            exchange.most_bytes = PAGE_BYTES
         if handler is None:
             raise BadRequest(self._no_such_path(exchange.path), status=404)
         if exchange.method != handler.method and (exchange.method, handler.method) != (

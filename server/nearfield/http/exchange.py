@@ -20,6 +20,8 @@ Send = Callable[[Event], Awaitable[None]]
 
 MAX_BYTES = 4 * 1024 * 1024
 """A prompt of a million tokens has as many; no model of this machine reads more."""
+PAGE_BYTES = 4096
+"""The same for a page that has shown no token: it sends a code."""
 BODY_SECONDS = 30.0
 SHOWN = "nearfield.shown"
 """Key in the state of a request that has shown the token."""
@@ -31,8 +33,10 @@ RETRY_SECONDS = "2"
 class HttpExchange:
     """See the module. `headers` are lower-case; of one sent twice both are kept, by a comma.
     `query` has the parameters of the address, of one sent twice the last.
-    `dialect` is the API that the path belongs to, `member` the caller."""
+    `dialect` is the API that the path belongs to, `member` the caller. A body has at most
+    `most_bytes`."""
 
+    most_bytes: int = MAX_BYTES
     dialect: Dialect = OPENAI
     member: Member = THE_USER
 
@@ -67,8 +71,8 @@ class HttpExchange:
         """Return the whole body. Raises `BadRequest` when it is too large or too slow, and
         `ConnectionResetError` when the client has hung up.
         """
-        if int(self.headers.get("content-length") or "0") > MAX_BYTES:
-            raise _too_large()
+        if int(self.headers.get("content-length") or "0") > self.most_bytes:
+            raise _too_large(self.most_bytes)
         # Kept in one piece: a client may send a byte at a time.
         whole = bytearray()
         try:
@@ -78,8 +82,8 @@ class HttpExchange:
                     if event["type"] == "http.disconnect":
                         raise ConnectionResetError
                     whole += event.get("body", b"")
-                    if len(whole) > MAX_BYTES:
-                        raise _too_large()
+                    if len(whole) > self.most_bytes:
+                        raise _too_large(self.most_bytes)
                     if not event.get("more_body", False):
                         return bytes(whole)
         except TimeoutError:
@@ -163,8 +167,8 @@ class HttpExchange:
             raise ConnectionResetError from None
 
 
-def _too_large() -> BadRequest:
-    return BadRequest(f"The body is larger than {MAX_BYTES} bytes.", status=413)
+def _too_large(most: int) -> BadRequest:
+    return BadRequest(f"The body is larger than {most} bytes.", status=413)
 
 
 Answer = Callable[[HttpExchange, bytes], Coroutine[Any, Any, None]]

@@ -14,6 +14,7 @@ from typing import Any
 
 import apsw
 
+from nearfield.coerce import storable
 from nearfield.index.files import FileStamp
 from nearfield.index.interface import FileContent, IndexUnusable, KnownFile
 from nearfield.index.outlines import (
@@ -219,7 +220,8 @@ class SqliteStore:
     def say(self, facts: Mapping[str, str]) -> None:
         """Remember facts about the whole index."""
         with self.transaction():
-            self._db.executemany("INSERT OR REPLACE INTO meta VALUES (?, ?)", list(facts.items()))
+            rows = [(key, storable(value)) for key, value in facts.items()]
+            self._db.executemany("INSERT OR REPLACE INTO meta VALUES (?, ?)", rows)
 
     def fact(self, key: str) -> str:
         """A fact that was said, "" when it was not."""

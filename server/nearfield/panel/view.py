@@ -28,6 +28,7 @@ from nearfield.http.exchange import Answer, HttpExchange
 from nearfield.http.wire import BadRequest
 
 BASE = "/panel/api/"
+MAX_DIGITS = 20
 
 Query = Mapping[str, str]
 Read = Callable[[Query], Awaitable[Any]]
@@ -115,9 +116,11 @@ def number(query: Query, name: str, usual: int, least: int, most: int) -> int:
     said = query.get(name, "")
     if not said:
         return usual
-    if not said.isdecimal() or not least <= int(said[:12]) <= most:
+    # No number of many digits, which would take long to read.
+    found = int(said) if said.isdecimal() and len(said) <= MAX_DIGITS else least - 1
+    if not least <= found <= most:
         raise BadRequest(f"{name} is a number from {least} to {most}.", name)
-    return int(said)
+    return found
 
 
 def _reading(read: Read) -> Answer:

@@ -17,13 +17,14 @@ import os
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+from nearfield.coerce import storable
 from nearfield.config.paths import data_dir
 from nearfield.files.private import private_database
 from nearfield.routing.consent import Consent, ConsentRecord
@@ -255,11 +256,37 @@ class Database:
             yield db
 
 
+class _TextConnection(sqlite3.Connection):
+    """A connection that takes every text, also the path of a folder whose name is no UTF-8."""
+
+    def execute(self, sql: str, values: Any = (), /) -> sqlite3.Cursor:
+        """See `sqlite3.Connection`."""
+        return super().execute(sql, _stored(values))
+
+    def executemany(self, sql: str, rows: Any, /) -> sqlite3.Cursor:
+        """See `sqlite3.Connection`."""
+        return super().executemany(sql, map(_stored, rows))
+
+
+def _stored(value: Any) -> Any:
+    if isinstance(value, str):
+        return storable(value)
+    if isinstance(value, Mapping):
+        return {name: _stored(one) for name, one in value.items()}
+    return tuple(map(_stored, value)) if isinstance(value, list | tuple) else value
+
+
 def connect(path: Path, migrations: Sequence[Migration]) -> sqlite3.Connection:
     """Open `path` (made when missing, for the user alone) and bring it up to date."""
     private_database(path)
     # Autocommit: transactions are begun and ended by `write` alone.
-    db = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
+    db = sqlite3.connect(
+        path,
+        timeout=BUSY_SECONDS,
+        isolation_level=None,
+        check_same_thread=False,
+        factory=_TextConnection,
+    )
     try:
         db.execute("PRAGMA journal_mode = WAL")
         db.execute("PRAGMA synchronous = FULL")
@@ -332,7 +359,10 @@ _COLUMNS = (
 
 def _folder(workspace: str) -> str:
     """Return one name for a workspace, however an editor or a shell wrote its path."""
-    return os.path.realpath(workspace) if workspace else workspace
+    try:
+        return os.path.realpath(workspace) if workspace else workspace
+    except ValueError:  # no path, as one with a null character
+        return workspace
 
 
 def _where(wanted: EntryFilter) -> tuple[str, list[Any]]:

@@ -25,12 +25,31 @@ def test_a_file_keeps_how_it_is_written(encoding: str, tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [file]
 
 
-def test_a_link_stays_a_link(tmp_path: Path) -> None:
-    (tmp_path / "a.py").write_text("a\n")
-    (tmp_path / "link.py").symlink_to("a.py")
-    apply({tmp_path / "link.py": Patch("a\n", "b\n")})
-    assert (tmp_path / "link.py").is_symlink()
-    assert (tmp_path / "a.py").read_text() == "b\n"
+@pytest.mark.parametrize("there", ["file", "folder", "nothing"])
+def test_nothing_is_written_through_a_link_that_was_not_seen(there: str, tmp_path: Path) -> None:
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "a.py").write_text("a\n")
+    folder = tmp_path / "in"
+    if there == "folder":
+        folder.symlink_to("out")
+    else:
+        folder.mkdir()
+        (folder / "a.py").symlink_to("../out/a.py" if there == "file" else "../out/b.py")
+    with pytest.raises(NearfieldError, match="become a link meanwhile"):
+        apply({folder / "a.py": Patch(None if there == "nothing" else "a\n", "b\n")})
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["a.py"]
+    assert (tmp_path / "out" / "a.py").read_text() == "a\n"
+
+
+def test_a_read_only_file_is_left_alone(tmp_path: Path) -> None:
+    file, other = tmp_path / "a.py", tmp_path / "b.py"
+    for one in (file, other):
+        one.write_text("a\n")
+    file.chmod(0o444)
+    with pytest.raises(NearfieldError, match="Permission denied"):
+        apply({other: Patch("a\n", "b\n"), file: Patch("a\n", "b\n")})
+    assert file.read_text() == other.read_text() == "a\n"
+    assert len(list(tmp_path.iterdir())) == 2
 
 
 def test_a_patch_is_written_to_all_files_or_none(tmp_path: Path) -> None:

@@ -157,3 +157,10 @@ def test_packing_keeps_the_direction() -> None:
     small = packed(rows).astype(np.float32)
     cosine = (rows * small).sum(1) / np.linalg.norm(rows, axis=1) / np.linalg.norm(small, axis=1)
     assert cosine.min() > 0.999
+
+
+def test_a_folder_whose_name_is_no_text_is_a_fact(tmp_path: Path) -> None:
+    store = SqliteStore(tmp_path / "a.db")
+    store.say({"root": "/caf\udce9"})
+    assert store.fact("root") == r"/caf\udce9"
+    store.close()

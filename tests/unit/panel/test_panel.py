@@ -455,3 +455,24 @@ class _Stream:
     async def _send(self, event: Any) -> None:
         self.status = event.get("status", self.status)
         self.text += event.get("body", b"").decode()
+
+
+@pytest.mark.parametrize("said", ["9" * 30, "0" * 20 + "9" * 30, "9" * 5000, "-1", "1e3", ""])
+async def test_a_number_of_many_digits_is_refused(client: httpx.AsyncClient, said: str) -> None:
+    answer = await client.get(f"/panel/api/privacy/entry?id={said}", headers=KNOWN)
+    assert answer.status_code == (400 if said else 404)
+
+
+async def test_what_is_no_path_of_a_folder_has_no_decisions(client: httpx.AsyncClient) -> None:
+    answer = await post(client, "privacy/revoke", workspace="a\0b")
+    assert answer.json() == {"revoked": 0}
+
+
+async def test_a_page_without_a_token_sends_little(client: httpx.AsyncClient) -> None:
+    large = b'{"code": "' + b"x" * 5_000 + b'"}'
+    answer = await client.post("/panel/api/session", content=large)
+    assert answer.status_code == 413
+    assert "4096" in answer.json()["error"]["message"]
+    assert (await client.post("/panel/api/session", content=b'{"code": "x"}')).status_code == 401
+    answer = await client.post("/panel/api/session", content=large, headers=KNOWN)
+    assert answer.status_code == 401  # whoever has the token may send as much as anywhere

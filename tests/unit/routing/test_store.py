@@ -38,6 +38,18 @@ def test_an_entry_is_read_as_written(store: Store) -> None:
     assert store.entry(number + 1) is None
 
 
+def test_folders_whose_names_are_no_text_are_told_apart(store: Store, tmp_path: Path) -> None:
+    one, other = (f"{tmp_path}/caf{end}" for end in ("\udce9", "\udce8"))
+    store.say(one, "cloud", "https://h", Consent.WORKSPACE)
+    assert store.consent(one, "cloud", "https://h") is Consent.WORKSPACE
+    assert store.consent(other, "cloud", "https://h") is Consent.UNASKED
+    assert store.consent("a\0b", "cloud", "https://h") is Consent.UNASKED
+    store.begin(replace(SENT, workspace=one))
+    [entry] = store.entries(EntryFilter(workspace=one))
+    assert entry.sending.workspace == rf"{tmp_path}/caf\udce9"
+    assert store.entries(EntryFilter(workspace=other)) == []
+
+
 @pytest.mark.parametrize(
     ("wanted", "expected"),
     [

@@ -21,6 +21,7 @@ from typing import Annotated, TypeVar
 import msgspec
 from msgspec import Meta
 
+from nearfield.coerce import storable
 from nearfield.config.paths import data_dir
 from nearfield.config.schema import Chat
 from nearfield.errors import NearfieldError
@@ -233,9 +234,10 @@ def _deleted(path: Path) -> bool:
 
 
 def real(workspace: str) -> str:
-    """Return a folder without links on its way, so that all frontends mean the same."""
+    """Return a folder without links on its way, as text that can be kept, so that all frontends
+    mean the same."""
     try:
-        return os.path.realpath(workspace) if workspace else ""
+        return storable(os.path.realpath(workspace)) if workspace else ""
     except ValueError:  # no path, as one with a null character
         return workspace
 
@@ -282,7 +284,7 @@ def _without_secrets(chat: KeptChat) -> KeptChat:
     texts: list[str] = []
 
     def note(text: str) -> str:
-        texts.append(text)
+        texts.append(storable(text))
         return text
 
     _through(chat, note)
@@ -296,7 +298,10 @@ def _through(chat: KeptChat, change: Change) -> KeptChat:
 
     def turn(one: _KeptTurn) -> _KeptTurn:
         # A span would no longer fit a text that has changed.
-        parts = [TurnPart(change(part.text), part.path, None, part.pinned) for part in one.parts]
+        parts = [
+            TurnPart(change(part.text), storable(part.path), None, part.pinned)
+            for part in one.parts
+        ]
         calls = [ToolCall(call.id, call.name, change(call.arguments)) for call in one.calls]
         return _KeptTurn(one.role, parts, calls, one.call_id)
 

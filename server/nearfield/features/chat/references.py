@@ -25,6 +25,7 @@ from nearfield.features.excerpt import excerpt
 from nearfield.features.room import file_chars
 from nearfield.files.git_diff import file_diffs
 from nearfield.files.lines import line_number, line_start, split_lines
+from nearfield.files.links import resolved
 from nearfield.types import Snapshot, Span
 
 FILE_CHARS = 24_000
@@ -199,7 +200,7 @@ async def _diff(message: _ReferenceMessage, _name: str) -> ToolOutcome:
     parts: list[TurnPart] = []
     room = DIFF_CHARS
     for path, text in await file_diffs(folder.root):
-        inside = await asyncio.to_thread(folder.visible, str(path.resolve()))
+        inside = await asyncio.to_thread(folder.visible, str(resolved(path)))
         if not inside:
             continue
         piece = context.spend(text[: max(0, room)])

@@ -12,6 +12,7 @@ import msgspec
 
 from nearfield.features.provenance.chain import Fields
 from nearfield.features.provenance.lines import FileLines
+from nearfield.files.links import resolved
 from nearfield.terminal import one_line
 
 __all__ = ["FileReport", "SuggestedLines", "report", "trailers"]
@@ -76,7 +77,7 @@ def report(path: Path, text: str, records: Sequence[Fields], secret: bytes) -> F
     """Find the lines of a file's records in its current text. A line that several records have
     belongs to the last of them."""
     # As it is named and where links lead: editors and commands differ in that.
-    names = {os.path.normcase(one) for one in (path.absolute(), path.resolve())}
+    names = {os.path.normcase(one) for one in (path.absolute(), resolved(path))}
     last: dict[str, _Record] = {}
     for fields in records:
         if os.path.normcase(str(fields.get("file"))) not in names:

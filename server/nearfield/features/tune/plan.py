@@ -12,6 +12,7 @@ import msgspec
 
 from nearfield.errors import ConfigError
 from nearfield.features.holes import digest
+from nearfield.files.links import resolved
 from nearfield.files.private import private_folder, read_private, write_private
 from nearfield.files.read import UnreadableFile
 
@@ -45,7 +46,7 @@ class PlanStore:
     @classmethod
     def of(cls, data: Path, root: Path, model: str) -> PlanStore:
         """Return the store of a model and a repository in the user's data directory."""
-        name = digest(f"{os.fsdecode(root.resolve())}\0{model}")
+        name = digest(f"{os.fsdecode(resolved(root))}\0{model}")
         return cls(data / "tune" / name)
 
     def load(self, model: str, seed: int, holes: int) -> TunePlan | None:

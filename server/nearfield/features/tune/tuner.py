@@ -35,6 +35,7 @@ from nearfield.features.tune.network import ALPHA, TunedNetwork
 from nearfield.features.tune.plan import ADAPTER, ROWS, PlanStore, TunePlan
 from nearfield.features.tune.train import Training, TuneSample, device, stopped
 from nearfield.features.tune.weights import read_architecture
+from nearfield.files.links import resolved
 from nearfield.files.private import private_folder
 from nearfield.power import is_on_battery
 from nearfield.routing.pause import UserPause
@@ -321,7 +322,7 @@ def require_name(name: str) -> None:
 
 def default_name(model: str, root: Path) -> str:
     """Return how a model tuned to a repository is called."""
-    folder = re.sub(r"[^a-z0-9._-]+", "-", root.resolve().name.lower()).strip("-.") or "code"
+    folder = re.sub(r"[^a-z0-9._-]+", "-", resolved(root).name.lower()).strip("-.") or "code"
     return f"{model}-{folder}"[:MAX_NAME_CHARS]
 
 

@@ -20,8 +20,9 @@ from nearfield.errors import NearfieldError
 from nearfield.features.chat import kept_chats
 from nearfield.features.chat.chat import ChatService
 from nearfield.features.chat.kept_chats import DAY, KeptChats, markdown
-from nearfield.features.chat.protocol import ChatWishes, ToolRefused
-from nearfield.features.chat.session import ChatSession, Exchange
+from nearfield.features.chat.protocol import ChatWishes, ToolRefused, TurnPart
+from nearfield.features.chat.session import ChatSession, ChatTurn, Exchange
+from nearfield.types import Role
 
 KEY = "sk-ant-api03-" + "A1b2C3d4E5f6G7h8" * 5
 
@@ -172,6 +173,18 @@ def test_an_id_is_no_path(name: str, kept: KeptChats, tmp_path: Path) -> None:
     kept.save(session, Chat(), Chat())
     assert [path.parent for path in tmp_path.rglob("*.json")] == [tmp_path / "chats"]
     assert kept.load(name) is not None or name == "\ud800"
+
+
+def test_a_chat_in_a_folder_whose_name_is_no_text_is_kept(kept: KeptChats) -> None:
+    session = talked("mine", workspace="/caf\udce9")
+    part = TurnPart("x", "/caf\udce9/na\udcefve.py")
+    session.turns.append(ChatTurn(Role.USER, [part]))
+    kept.save(session, Chat(), Chat())
+    assert [one.id for one in kept.heads("/caf\udce9")] == ["mine"]
+    assert kept.heads("/caf\udce8") == []
+    chat = kept.load("mine")
+    assert chat is not None
+    assert chat.session("/caf\udce9").paths == [r"/caf\udce9/na\udcefve.py"]
 
 
 def test_old_chats_end(kept: KeptChats) -> None:
