@@ -25,7 +25,6 @@ from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
 from nearfield.files.lines import plain_breaks
-from nearfield.syntax.brackets import continues_with
 from nearfield.syntax.differences import changed_span
 from nearfield.types import (
     Cell,
@@ -58,6 +57,11 @@ MAX_WRITTEN_LINES = 12
 
 MAX_WRITTEN_CHARS = 800
 
+AUTO_CLOSERS = frozenset(")]}>\"'`;,")
+"""Characters that editors insert right of the cursor by themselves."""
+
+MAX_AUTO_CLOSERS = 3
+
 
 @dataclass(frozen=True, slots=True)
 class PromptText:
@@ -68,6 +72,12 @@ class PromptText:
     written: str
     suffix: str
     snippets: tuple[Snippet, ...] = ()
+
+    @property
+    def hash(self) -> str:
+        """The SHA-256 of the code that it shows."""
+        shown = (text for one in self.snippets for text in (one.path, one.text))
+        return prompt_hash((self.head + self.written, self.suffix, *shown))
 
     @property
     def chars(self) -> int:
@@ -135,6 +145,18 @@ class SentPrompt:
         if new.startswith("\n") and self.above.endswith("\r"):
             return None  # they are one line break now
         return plain_breaks(new)
+
+
+def continues_with(text: str, offset: int, expected: str, *, to_end: bool) -> bool:
+    """Return whether `expected` follows `offset` in `text`, after closers that an editor may have
+    inserted; with `to_end` it must reach the end of `text`."""
+    for begin in range(offset, offset + MAX_AUTO_CLOSERS + 1):
+        if begin > offset and text[begin - 1 : begin] not in AUTO_CLOSERS:
+            return False
+        is_end = begin + len(expected) == len(text)
+        if text.startswith(expected, begin) and (is_end or not to_end):
+            return True
+    return False
 
 
 def snippet_chars(snippets: Sequence[Snippet]) -> int:

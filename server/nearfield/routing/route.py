@@ -249,10 +249,15 @@ class Route:
                     said.texts.append(delta.text)
                     said.logprobs.extend(delta.logprobs)
                     said.calls = said.calls or bool(delta.tool_calls)
-                    if self._shown != said.name:
-                        for item in self._first(said, delta):
+                    is_answer = bool(delta.text or delta.tool_calls)
+                    if is_answer and not self._shown:
+                        self._shown = said.name
+                    elif is_answer and self._shown != said.name:
+                        for item in self._taken_back(said.name):
                             yield item
-                    elif delta.text or delta.tool_calls or delta.usage or delta.thinking:
+                    # What the prompt cost, sent early, and what is thought take no text back.
+                    is_told = self._shown in ("", said.name) and (delta.usage or delta.thinking)
+                    if is_answer or is_told:
                         yield delta
                     if isinstance(self._request, ChatRequest) and said.is_endless():
                         said.last, said.wrong = Delta(finish=Finish.STOP), REPEATS
@@ -293,14 +298,6 @@ class Route:
             said.wrong = judge(answer, self._pool.config.routing.min_logprob, self._context.checks)
 
     # --- what is shown ---
-
-    def _first(self, said: _CandidateReply, delta: Delta) -> list[Delta | Restart]:
-        """Return what is passed on of `delta` while none of the text of `said` is shown."""
-        if delta.text or delta.tool_calls:
-            return [*self._taken_back(said.name), delta]
-        # What the prompt cost, sent early; it takes no text back.
-        is_told = delta.usage or delta.thinking
-        return [delta] if is_told and not self._shown else []
 
     def _taken_back(self, name: str) -> list[Restart]:
         """Return the `Restart` that must precede the text of `name`, if another provider's was

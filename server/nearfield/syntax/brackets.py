@@ -13,9 +13,6 @@ from nearfield.syntax.languages import Language
 
 OPENERS = {"(": ")", "[": "]", "{": "}"}
 CLOSERS = frozenset(OPENERS.values())
-AUTO_CLOSERS = frozenset(")]}>\"'`;,")
-"""Characters that editors insert right of the cursor by themselves."""
-MAX_AUTO_CLOSERS = 3
 _PROSE = frozenset({"markdown", "html", "yaml"})
 """Languages in which an apostrophe usually opens no string."""
 _MULTILINE_QUOTES = {
@@ -229,15 +226,3 @@ def opens_block(line: str, language: Language | None) -> bool:
     return code[-1] == ":" and (
         name in {"python", "yaml", ""} or "case" in code or "default" in code
     )
-
-
-def continues_with(text: str, offset: int, expected: str, *, to_end: bool) -> bool:
-    """Return whether `expected` follows `offset` in `text`, after closers that an editor may have
-    inserted; with `to_end` it must reach the end of `text`."""
-    for begin in range(offset, offset + MAX_AUTO_CLOSERS + 1):
-        if begin > offset and text[begin - 1 : begin] not in AUTO_CLOSERS:
-            return False
-        is_end = begin + len(expected) == len(text)
-        if text.startswith(expected, begin) and (is_end or not to_end):
-            return True
-    return False

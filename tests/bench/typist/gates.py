@@ -32,7 +32,7 @@ from worth import Take, worth
 from nearfield.catalog.models import Catalog
 from nearfield.engine.llama import Model, Silence
 from nearfield.engine.sampling import likelihoods
-from nearfield.features.completion.generated import MIN_PART_CHARS
+from nearfield.features.completion.answers import MIN_PART_CHARS
 
 ABOVE_CHARS, BELOW_CHARS = 900, 350
 """The text around a block that the model is shown: about 360 tokens."""

@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 
-from nearfield.features.completion.answer_cache import CachedCompletion
+from nearfield.features.completion.answers import CachedCompletion
 from nearfield.features.completion.postprocess import Shaped
 from nearfield.features.idle import IdleScheduler
 from nearfield.types import CompletionRequest

@@ -24,12 +24,13 @@ from nearfield.features.completion.alternatives import (
     AlternativeSearch,
     Candidate,
 )
-from nearfield.features.completion.answer_cache import (
+from nearfield.features.completion.answers import (
     CachedCompletion,
     CacheMatch,
     CompletionCache,
+    Ending,
+    Generated,
 )
-from nearfield.features.completion.generated import Ending, Generated, is_unsure
 from nearfield.features.completion.postprocess import Shaped, Shaper
 from nearfield.features.completion.prompting import included
 from nearfield.features.completion.question import Questions, RequestScope, wait_ms
@@ -44,7 +45,7 @@ from nearfield.features.trace import RequestMetrics, TraceLog
 from nearfield.files.lines import plain_breaks
 from nearfield.routing.request_context import RequestContext, Task
 from nearfield.routing.router import Restart, Router
-from nearfield.tasks import run_task, stop_task
+from nearfield.tasks import stop_task
 from nearfield.types import (
     CompletionAnswer,
     CompletionRequest,
@@ -67,9 +68,6 @@ ALTERNATIVES_SECONDS = 5.0
 UNNOTICED_MS = 150.0
 """Alternatives that take no longer than this together are waited for at once."""
 
-MIN_CHARS = 3
-"""A shorter suggestion saves no key: taking it costs one, and a look."""
-
 NOT_SHOWABLE = frozenset({Reason.REPEATS, Reason.SYNTAX})
 """Reasons for which an alternative takes the place of the first answer."""
 
@@ -86,31 +84,19 @@ class _Turn:
     settings: Completion
     metrics: RequestMetrics
     document: Document
-    scope: RequestScope | None
     deadline: float
-
-    @property
-    def is_stale(self) -> bool:
-        """Return whether the document was changed since, or closed."""
-        return self.document.is_past(self.request.snapshot)
+    scope: RequestScope | None = None
 
     def past(self) -> Reason:
         """Return why an answer comes too late to be shown, `SHOWN` if it does not."""
-        if self.is_stale:
+        if self.document.is_past(self.request.snapshot):
             return Reason.STALE
         is_late = self.request.late is not None and self.request.late()
         return Reason.LATE if is_late else Reason.SHOWN
 
     def hidden(self, completion: CachedCompletion) -> Reason:
-        """Return why it is not shown without being asked by a key, `SHOWN` if it is."""
-        return Reason.SHOWN if self.request.invoked else self.unasked(completion)
-
-    def unasked(self, completion: CachedCompletion) -> Reason:
-        """Return why a key alone shows it, `SHOWN` if typing does too."""
-        if is_unsure(completion.confidence, self.settings):
-            return Reason.UNSURE
-        is_short = 0 < len(completion.text.strip()) < MIN_CHARS
-        return Reason.TOO_SHORT if is_short else Reason.SHOWN
+        """Return why `completion` is no answer to the request, `SHOWN` if it is one."""
+        return Reason.SHOWN if self.request.invoked else completion.unasked(self.settings)
 
     def suggestion(self, shaped: Shaped, completion: CachedCompletion, number: int) -> Suggestion:
         """Return what is shown of `completion`."""
@@ -214,7 +200,7 @@ class Completer(Feature):
         request = CompletionRequest("", Surface.POPUP, snapshot, offset)
         metrics = RequestMetrics(self._traces, Surface.POPUP, snapshot)
         settings, document = self.settings(snapshot), self._documents.at(snapshot)
-        turn = _Turn(request, settings, metrics, document, None, 0.0)
+        turn = _Turn(request, settings, metrics, document, 0.0)
         found = self._checked_before(turn, self._cached(turn))
         if found is None:
             return ()
@@ -228,19 +214,21 @@ class Completer(Feature):
     ) -> CompletionAnswer:
         """Run the request as the document's only one; a newer one may end it."""
         uri = request.snapshot.uri
-        work = self._answer(request, settings, metrics)
-        task = run_task(work, f"complete {request.id}")
+        # No background work: its errors are the caller's, who waits for it.
+        task = asyncio.create_task(self._answer(request, settings, metrics))
         older, self._running[uri] = self._running.get(uri), task
         if older is not None:
             older.cancel()
         try:
-            await asyncio.wait({task})
+            return await task
+        except asyncio.CancelledError:
+            caller = asyncio.current_task()
+            if caller is None or caller.cancelling():
+                raise
+            return CompletionAnswer(reason=Reason.SUPERSEDED)
         finally:
             if self._running.get(uri) is task:
                 del self._running[uri]
-            if not task.done():
-                await stop_task(task)
-        return CompletionAnswer(reason=Reason.SUPERSEDED) if task.cancelled() else task.result()
 
     async def _answer(
         self, request: CompletionRequest, settings: Completion, metrics: RequestMetrics
@@ -260,31 +248,32 @@ class Completer(Feature):
             return CompletionAnswer((edit,))
         milliseconds = settings.invoked_deadline_ms if request.invoked else settings.deadline_ms
         deadline = metrics.started + milliseconds / 1000
-        scope = self.questions.scope(snapshot, settings, router) if router is not None else None
-        turn = _Turn(request, settings, metrics, document, scope, deadline)
-        if matches := self._cached(turn):
+        turn = _Turn(request, settings, metrics, document, deadline)
+        matches = self._cached(turn)
+        if router is not None:
+            turn.scope = self.questions.scope(snapshot, settings, router)
+        if matches:
             cached = self._checked_before(turn, matches)
             if cached is None:
                 cached = await self._checked_now(turn, matches)
             if cached is not None:
                 metrics.situation = Situation.CACHED
                 # A manual request right after a shown suggestion asks for alternatives.
-                is_seen = self._alternatives.found is not None or not turn.unasked(
-                    matches[0].completion
-                )
+                first = matches[0].completion
+                is_seen = self._alternatives.found is not None or not first.unasked(settings)
                 is_again = request.invoked and is_seen
                 wait = ALTERNATIVES_SECONDS if is_again else 0.0
                 return await self._with_alternatives(turn, cached, wait)
-        if scope is not None:
-            await asyncio.sleep(wait_ms(request, document, scope.can, settings) / 1000)
-        if turn.is_stale:
+        if turn.scope is not None:
+            await asyncio.sleep(wait_ms(request, document, turn.scope.can, settings) / 1000)
+        return await self._from_model(turn)
+
+    async def _from_model(self, turn: _Turn) -> CompletionAnswer:
+        request, document, metrics, scope = turn.request, turn.document, turn.metrics, turn.scope
+        if document.is_past(request.snapshot):
             return CompletionAnswer(reason=Reason.STALE)
         if scope is None:
             return CompletionAnswer(reason=Reason.NOT_READY)
-        return await self._from_model(turn, scope)
-
-    async def _from_model(self, turn: _Turn, scope: RequestScope) -> CompletionAnswer:
-        request, document, metrics = turn.request, turn.document, turn.metrics
         asked = await self.questions.make(request, document, scope, turn.deadline)
         expected, context = asked.plans[asked.default], asked.context
         document.window = expected.piece.window
@@ -301,11 +290,13 @@ class Completer(Feature):
             metrics.provider, metrics.model = found.provider, found.model
             metrics.usage = found.usage
             if found.watch.first is not None:
-                plan = asked.used(found, document)
+                plan = asked.used(found)
                 if plan is not expected:
                     metrics.included = included(plan.piece, asked.request.path)
                 new_chars = plan.new_chars
                 self.questions.rates.learn(found.provider, found.watch, new_chars, metrics.usage)
+                document.sent(plan.sent)
+                found.prompt = plan.sent.text.hash
         answer = self._judged(turn, found, asked.shaper)
         if request.invoked and answer.reason in NOT_SHOWABLE and scope.is_local:
             return await self._instead(turn, found.text, answer)
@@ -340,12 +331,13 @@ class Completer(Feature):
             shaped = replace(shaped, reason=Reason.CONTROL_TOKEN)
         completion = CachedCompletion.of(request, found, shaped, part=bool(part))
         self.cache.put(request, completion)
+        hidden = Reason.SHOWN if request.invoked else completion.unasked(turn.settings)
         _add_confidence(metrics, completion)
         if past := turn.past():
             return CompletionAnswer(reason=past)
         if not shaped.text:
             return CompletionAnswer(reason=shaped.reason)
-        if hidden := turn.hidden(completion):
+        if hidden:
             return CompletionAnswer(reason=hidden)
         return CompletionAnswer((self._suggestion(turn, shaped, completion),))
 
@@ -455,7 +447,9 @@ class Completer(Feature):
         found = Generated()
         await _read(found, router, infill, asked.context, asked.shaper)
         if found.watch.first is not None:
-            asked.used(found, document)
+            sent = asked.used(found).sent
+            document.sent(sent)
+            found.prompt = sent.text.hash
         if found.ending is Ending.FAILED:
             return "", None
         lines = found.whole_lines()

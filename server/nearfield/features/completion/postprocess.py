@@ -160,7 +160,9 @@ class Shaper:
                 shaped, reason = self._shape(text[len(word[0]) :])
         if reason:
             return Shaped("", self._replace, reason)
-        return Shaped(self._item + shaped.replace("\n", self._context.newline), self._replace)
+        if "\n" in shaped:
+            shaped = shaped.replace("\n", self._context.newline)
+        return Shaped(self._item + shaped, self._replace)
 
     def part(self, text: str) -> Shaped:
         """Return the suggestion made of `text`, the beginning of a line: it need not parse, but it
@@ -236,13 +238,7 @@ class Shaper:
         if context.inside is Inside.STRING or context.format.white is White.KEPT:
             return text
         rows = text.split("\n")
-        # In a string or a here-document white space is text.
-        state = Scanner(context.language)
-        fixed: set[int] = set()
-        for number, row in enumerate(rows):
-            if number and (state.is_in_multiline_string or state.heredoc is not None):
-                fixed.add(number)
-            state.feed(row + "\n" if number else context.left + row + "\n")
+        fixed = self._text_rows(rows) if len(rows) > 1 else set[int]()
         if context.left and not context.left.strip():
             rows = self._without_surplus(rows, fixed)
         above = context.above
@@ -252,6 +248,16 @@ class Shaper:
                 rows[number] = whole = self._restyled(row, above)
             above = whole if whole.strip() else above
         return "\n".join(rows)
+
+    def _text_rows(self, rows: list[str]) -> set[int]:
+        """Return the rows that begin in a string or a here-document: there white space is text."""
+        found: set[int] = set()
+        state = Scanner(self._context.language).feed(self._context.left + rows[0] + "\n")
+        for number, row in enumerate(rows[1:], 1):
+            if state.is_in_multiline_string or state.heredoc is not None:
+                found.add(number)
+            state.feed(row + "\n")
+        return found
 
     def _without_surplus(self, rows: list[str], fixed: set[int]) -> list[str]:
         """Return `rows` without the indentation that the cursor's line already has, if it is known

@@ -21,7 +21,6 @@ from nearfield.features.documents import (
     Document,
     PromptText,
     SentPrompt,
-    prompt_hash,
     snippet_chars,
 )
 from nearfield.files.lines import plain_breaks, previous_line
@@ -149,13 +148,6 @@ class PromptPlan:
     sent: SentPrompt
     max_extra_tokens: int = 0
     new_chars: int = 0
-
-    @property
-    def hash(self) -> str:
-        """The SHA-256 of the code that it shows."""
-        piece = self.piece
-        shown = (text for one in piece.snippets for text in (one.path, one.text))
-        return prompt_hash((piece.prefix, piece.suffix, *shown))
 
 
 def candidates(

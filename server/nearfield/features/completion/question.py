@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from msgspec import structs
 
 from nearfield.config.schema import Completion
-from nearfield.features.completion.generated import Generated, Stopwatch
+from nearfield.features.completion.answers import Generated, Stopwatch
 from nearfield.features.completion.postprocess import Shaper
 from nearfield.features.completion.prompting import (
     MIN_PROMPT_TOKENS,
@@ -81,13 +81,10 @@ class PreparedQuestion:
     included: tuple[Included, ...]
     min_logprob: float
 
-    def used(self, found: Generated, document: Document) -> PromptPlan:
-        """Return the prompt that the provider of `found` has read, and note it."""
+    def used(self, found: Generated) -> PromptPlan:
+        """Return the prompt that the provider of `found` has read."""
         variant = found.reported.variant if found.reported is not None else None
-        plan = self.plans[self.default if variant is None else variant]
-        document.sent(plan.sent)
-        found.prompt = plan.hash
-        return plan
+        return self.plans[self.default if variant is None else variant]
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,6 +184,11 @@ class Questions:
         default = unchosen(plans, allowance)
         soon = deadline - (1 - SOON_SHARE) * settings.deadline_ms / 1000
         shaper = Shaper.at(cursor, settings, is_manual=is_manual, soon=soon)
+        # What follows an unlikely token is not generated, as it would not be shown; unless a rest
+        # of the line could cut the token away, or others may be asked if the answer is poor.
+        min_logprob = -math.inf
+        if not is_manual and shaper.is_at_line_end and len(scope.providers) == 1:
+            min_logprob = settings.min_token_confidence
         infill = infill_request(
             plans,
             default,
@@ -196,11 +198,6 @@ class Questions:
             deadline=deadline,
             is_manual=is_manual,
         )
-        # What follows an unlikely token is not generated, as it would not be shown; unless a rest
-        # of the line could cut the token away, or others may be asked if the answer is poor.
-        min_logprob = -math.inf
-        if not is_manual and shaper.is_at_line_end and len(scope.providers) == 1:
-            min_logprob = settings.min_token_confidence
         context = request_context(cursor, only=scope.only)
         shown = included(plans[default].piece, infill.path)
         return PreparedQuestion(plans, default, shaper, infill, context, shown, min_logprob)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nearfield.features.completion.answer_cache import (
+from nearfield.features.completion.answers import (
     AFTER_CHARS,
     BEFORE_CHARS,
     CachedCompletion,

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from nearfield.features.completion.generated import Stopwatch
+from nearfield.features.completion.answers import Stopwatch
 from nearfield.features.completion.prompting import (
     FIRST_TOKENS,
     MIN_PROMPT_TOKENS,

@@ -12,7 +12,7 @@ from tests.unit.features.conftest import FakeUser, Start, scripted, until
 
 from nearfield.config.schema import Completion, Config, Engine, Routing
 from nearfield.features import idle
-from nearfield.features.completion.generated import Confidence, confidence_of, is_unsure
+from nearfield.features.completion.answers import Confidence, confidence_of, is_unsure
 from nearfield.features.completion.prefill import REST_SECONDS
 from nearfield.providers.scripted import Scripted
 from nearfield.types import (

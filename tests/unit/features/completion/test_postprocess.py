@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from nearfield.features.completion.answers import Generated
 from nearfield.features.completion.cursor_context import Extent
-from nearfield.features.completion.generated import Generated
 from nearfield.features.completion.postprocess import Shaped, Shaper
 from nearfield.syntax.languages import language_for
 from nearfield.syntax.parser import parse

@@ -6,7 +6,7 @@ from itertools import pairwise
 
 import pytest
 
-from nearfield.features.completion.generated import Generated
+from nearfield.features.completion.answers import Generated
 from nearfield.types import Delta
 
 
