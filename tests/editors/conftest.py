@@ -9,15 +9,13 @@ import shlex
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Generator, Iterator, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
-import tomli_w
 from filelock import FileLock
-from playwright.sync_api import Browser, Error, expect
+from playwright.sync_api import Browser, expect
 from tests.conftest import missing
 from tests.e2e.browser import chromium
 from tests.e2e.prepared import forked
@@ -25,6 +23,7 @@ from tests.e2e.process import HELLO, Answers, environment
 from tests.e2e.process import script as quick_script
 from tests.editors.neovim import Neovim
 from tests.editors.vscode import PATIENCE_SECONDS, CodeServer, Window
+from tests.editors.windows import Reused, configure, leave, login, write
 
 ROOT = Path(__file__).parents[2]
 EDITORS = ROOT / ".venv" / "editors"
@@ -36,6 +35,7 @@ StartVSCode = Callable[..., Window]
 
 EXTENSION = ROOT / "editors" / "vscode"
 PACKAGE = EXTENSION / "nearfield.vsix"
+WIDTH = 1200
 LIGHT = {"workbench.colorTheme": "Default Light Modern"}
 PICTURES = EXTENSION / "pictures"
 """What was seen, for people to look at."""
@@ -215,65 +215,98 @@ def browser(program: list[str]) -> Iterator[Browser]:
 def home(tmp_path: Path) -> Path:
     """A home in which `nearfield` is on the PATH as it is for users: by the login shell."""
     home = tmp_path / "home"
-    own = home / "HOME"
-    own.mkdir(parents=True)
-    (own / ".profile").write_text(f'export PATH="{ROOT}/.venv/bin:$PATH"\n')
+    login(home, ROOT / ".venv" / "bin")
     return home
+
+
+@pytest.fixture(scope="module")
+def start(program: list[str], extensions: Path, browser: Browser) -> StartVSCode:
+    """Starts VS Code on a folder: `start(home, folder, user=...)`. Who starts one leaves it."""
+
+    def begin(
+        home: Path,
+        folder: Path,
+        *,
+        user: Mapping[str, Any],
+        machine: Mapping[str, Any] | None = None,
+        trusting: bool = True,
+        width: int = WIDTH,
+        environ: Mapping[str, str] | None = None,
+        beside: Path | None = None,
+        keys: Mapping[str, Sequence[str]] | None = None,
+    ) -> Window:
+        surrounding = {**environment(home), "SHELL": "/bin/bash", "LANG": "C.UTF-8"}
+        surrounding |= environ or {}
+        installed = extensions if beside is None else home / "extensions"
+        server = CodeServer(program, home, installed, surrounding, trusting=trusting)
+        if beside is not None:
+            server.install(PACKAGE, beside)
+        server.settings(user, machine)
+        server.keys(keys or {})
+        server.start()
+        page = browser.new_page(viewport={"width": width, "height": 720})
+        window = Window(page, server, folder, PICTURES)
+        try:
+            window.load()
+        except BaseException:
+            leave(window, "start")
+            raise
+        return window
+
+    return begin
 
 
 @pytest.fixture
 def vscode(
-    program: list[str],
-    extensions: Path,
-    browser: Browser,
+    start: StartVSCode,
     home: Path,
     tmp_path: Path,
     request: pytest.FixtureRequest,
 ) -> Iterator[StartVSCode]:
     """Opens a window on a folder with `files`: `vscode({"a.py": ""}, config={...})`. `config` is
     the user's `config.toml`; by default a script answers instead of a model. `beside` is another
-    extension's package."""
-    started: list[tuple[CodeServer, Window]] = []
+    extension's package. Most tests do as well with `same_vscode`, which is quicker."""
+    started: list[Window] = []
 
-    def start(
+    def open_one(
         files: Mapping[str, str],
         *,
         config: Mapping[str, Any] | None = None,
-        user: Mapping[str, Any] | None = None,
-        machine: Mapping[str, Any] | None = None,
-        trusting: bool = True,
-        width: int = 1200,
         environ: Mapping[str, str] | None = None,
-        beside: Path | None = None,
+        user: Mapping[str, Any] | None = None,
+        **how: Any,
     ) -> Window:
-        surrounding = {**environment(home), "SHELL": "/bin/bash", "LANG": "C.UTF-8"}
-        surrounding |= environ or {}
-        settings = Path(surrounding["NEARFIELD_CONFIG_DIR"])
-        settings.mkdir(exist_ok=True)
-        (settings / "config.toml").write_text(tomli_w.dumps(script() if config is None else config))
+        configure({**environment(home), **(environ or {})}, script() if config is None else config)
         folder = tmp_path / "project"
-        for name, text in files.items():
-            (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            (folder / name).write_text(text, "utf-8")
-        installed = extensions
-        if beside is not None:
-            installed = tmp_path / "extensions"
-            for package in (PACKAGE, beside):
-                CodeServer(program, home, installed, surrounding).install(package)
-        server = CodeServer(program, home, installed, surrounding, trusting=trusting)
-        server.settings(user or {}, machine)
-        server.start()
-        page = browser.new_page(viewport={"width": width, "height": 720})
-        window = Window(page, server, folder, PICTURES)
-        started.append((server, window))
-        window.load()
-        return window
+        write(folder, files)
+        started.append(start(home, folder, user=user or {}, environ=environ, **how))
+        return started[-1]
 
-    yield start
-    for server, window in started:
-        with suppress(Error):
-            if failed(request.node):
-                window.picture(f"failed-{request.node.name}")
-                print(window.report())
-            window.page.close()
-        server.stop()
+    yield open_one
+    for window in started:
+        leave(window, request.node.name if failed(request.node) else "")
+
+
+@pytest.fixture(scope="module")
+def reused(start: StartVSCode, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Reused]:
+    """The window that the tests of a module share."""
+    reused = Reused(tmp_path_factory.mktemp("reused"), start)
+    yield reused
+    reused.leave()
+
+
+@pytest.fixture
+def same_vscode(
+    reused: Reused, home: Path, request: pytest.FixtureRequest
+) -> Iterator[StartVSCode]:
+    """Opens the window that the tests of a module share, as `vscode` opens one: `files`, `config`,
+    `user`, `beside`, `environ` of the server. After a test that failed it is a new one."""
+
+    def open_it(
+        files: Mapping[str, str], *, config: Mapping[str, Any] | None = None, **how: Any
+    ) -> Window:
+        return reused.open(home, files, config=script() if config is None else config, **how)
+
+    yield open_it
+    if failed(request.node):
+        reused.leave(request.node.name)

@@ -19,12 +19,12 @@ TYPED = "def add(a: int, b: int) -> int:\n    return a + b"
 WRITE = {"name": "writeFile", "arguments": {"path": "new.py", "content": "x = 1\n"}}
 
 
-def test_an_answer_is_streamed_and_stopped(vscode: StartVSCode) -> None:
+def test_an_answer_is_streamed_and_stopped(same_vscode: StartVSCode) -> None:
     config = chat_script(
         {"match": "slowly", "text": "It **adds** and", "hang": True},
         {"match": "explain", "text": "It **adds**:\n\n```python\nadd(1, 2)\n```\n"},
     )
-    window = vscode({"a.py": ADD}, config=config)
+    window = same_vscode({"a.py": ADD}, config=config)
     window.open("a.py")
     window.ready()
     window.command("Open the Chat")
@@ -44,13 +44,13 @@ def test_an_answer_is_streamed_and_stopped(vscode: StartVSCode) -> None:
     window.picture("chat")
 
 
-def test_a_call_is_denied_and_allowed(vscode: StartVSCode) -> None:
+def test_a_call_is_denied_and_allowed(same_vscode: StartVSCode) -> None:
     config = chat_script(
         {"match": "write", "tool_calls": [WRITE]},
         {"result": "did not apply", "text": "Then I will not."},
         {"result": ".", "text": "I have written it."},
     )
-    window = vscode({"a.py": ADD}, config=config)
+    window = same_vscode({"a.py": ADD}, config=config)
     window.open("a.py")
     window.ready()
     window.command("Open the Chat")
@@ -76,12 +76,12 @@ def _ask_to_write(window: Window, button: str, state: str) -> None:
     expect(window.chat().locator(".answer.working")).to_have_count(0)
 
 
-def test_code_of_an_answer_is_inserted_compared_and_applied(vscode: StartVSCode) -> None:
+def test_code_of_an_answer_is_inserted_compared_and_applied(same_vscode: StartVSCode) -> None:
     config = chat_script(
         {"match": "better", "text": f"With types:\n\n```python\n{TYPED}\n```\n"},
         {"match": "another", "text": "Once more:\n\n```python\nprint(add(3, 4))\n```\n"},
     )
-    window = vscode({"a.py": ADD}, config=config, user=LIGHT)
+    window = same_vscode({"a.py": ADD}, config=config, user=LIGHT)
     window.open("a.py")
     window.ready()
     # Without a selection the whole file is meant, and the cursor is where code goes.
@@ -162,9 +162,9 @@ def _session(window: Window, before: str) -> str:
     return found()
 
 
-def test_a_commit_message_is_put_into_the_box_of_source_control(vscode: StartVSCode) -> None:
+def test_a_commit_message_is_put_into_the_box_of_source_control(same_vscode: StartVSCode) -> None:
     config = chat_script({"text": "Return the sum of two numbers"})
-    window = vscode({"a.py": ADD}, config=config)
+    window = same_vscode({"a.py": ADD}, config=config)
     for command in (["init", "-q"], ["add", "a.py"]):
         subprocess.run(["git", *command], cwd=window.folder, check=True)
     window.ready()

@@ -13,6 +13,7 @@ from tests.editors.conftest import StartVSCode, chat_script
 from tests.editors.test_vscode_next_edit import extension
 from tests.editors.test_vscode_privacy import beyond
 from tests.editors.vscode import Window, until
+from tests.editors.windows import Reused
 
 from nearfield.routing.consent import Consent
 from nearfield.routing.store import Store
@@ -81,11 +82,19 @@ def seen(window: Window) -> dict[str, Any]:
     return json.loads(file.read_text())
 
 
-def test_another_extension_asks_our_models(vscode: StartVSCode, tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def asking(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The other extension."""
+    package = tmp_path_factory.mktemp("asking") / "asking.vsix"
+    return extension(package, "asking", KEYS, ASKING.replace("PNG", PNG))
+
+
+def test_another_extension_asks_our_models(
+    same_vscode: StartVSCode, home: Path, asking: Path
+) -> None:
     explains = {"match": "explain", "text": "It adds two numbers."}
     config = chat_script(explains, {"text": "This was not to be asked."})
-    asking = extension(tmp_path / "asking.vsix", "asking", KEYS, ASKING.replace("PNG", PNG))
-    window = vscode({"a.py": ""}, config=config, user=ON, beside=asking)
+    window = same_vscode({"a.py": ""}, config=config, user=ON, beside=asking)
     window.open("a.py")
     window.ready()
     found = seen(window)
@@ -99,22 +108,23 @@ def test_another_extension_asks_our_models(vscode: StartVSCode, tmp_path: Path) 
         assert words in found[what].get("error", ""), found[what]
         assert found[what]["pieces"] == []
     # The chat is VS Code's own: none of it is kept here.
-    until([], lambda: [file for file in window.server.home.glob("**/chats/*") if file.is_file()])
+    homes = (home, window.server.home)
+    until([], lambda: [one for at in homes for one in at.glob("**/chats/*") if one.is_file()])
 
 
 @pytest.mark.parametrize("allowed", [False, True])
 def test_a_cloud_is_listed_and_asked_once_the_user_has_allowed_it(
-    vscode: StartVSCode, tmp_path: Path, home: Path, httpserver: HTTPServer, *, allowed: bool
-) -> None:
+    same_vscode: StartVSCode, reused: Reused, home: Path, httpserver: HTTPServer, asking: Path,
+    *, allowed: bool,
+) -> None:  # fmt: skip
     config = beyond(httpserver)
     config["routing"]["roles"]["code"] = ["cloud"]
     if allowed:
         store = Store(home / "data" / "nearfield.db")
-        store.say(str(tmp_path / "project"), "cloud", httpserver.url_for("/v1"), Consent.WORKSPACE)
+        store.say(str(reused.folder), "cloud", httpserver.url_for("/v1"), Consent.WORKSPACE)
         store.close()
-    asking = extension(tmp_path / "asking.vsix", "asking", KEYS, ASKING.replace("PNG", PNG))
     around = {"CLOUD_KEY": "not-a-key", "NEARFIELD_DATA_DIR": str(home / "data")}
-    window = vscode({"a.py": ""}, config=config, user=ON, beside=asking, environ=around)
+    window = same_vscode({"a.py": ""}, config=config, user=ON, beside=asking, environ=around)
     window.open("a.py")
     window.ready()
     found = seen(window)

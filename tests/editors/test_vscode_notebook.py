@@ -35,8 +35,8 @@ def enter(window: Window, number: int) -> None:
     window.press("Control+End")
 
 
-def test_a_cell_goes_on_from_the_one_above(vscode: StartVSCode) -> None:
-    window = vscode({"a.ipynb": notebook(FIRST, "average =")}, config=script([BELOW]))
+def test_a_cell_goes_on_from_the_one_above(same_vscode: StartVSCode) -> None:
+    window = same_vscode({"a.ipynb": notebook(FIRST, "average =")}, config=script([BELOW]))
     window.open("a.ipynb")
     window.ready()
     enter(window, 1)
@@ -50,10 +50,10 @@ def test_a_cell_goes_on_from_the_one_above(vscode: StartVSCode) -> None:
     window.hovers("mean_of_rows", r"def mean_of_rows\(rows\)")
 
 
-def test_a_rewrite_changes_the_cell_alone(vscode: StartVSCode) -> None:
+def test_a_rewrite_changes_the_cell_alone(same_vscode: StartVSCode) -> None:
     better = FIRST.replace("(rows):", "(rows: list[float]) -> float:")
     config = chat_script({"text": f"```python\n{better}\n```\n"})
-    window = vscode({"a.ipynb": notebook("x = 1", FIRST)}, config=config)
+    window = same_vscode({"a.ipynb": notebook("x = 1", FIRST)}, config=config)
     window.open("a.ipynb")
     window.ready()
     enter(window, 1)

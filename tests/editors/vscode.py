@@ -33,6 +33,9 @@ AGAIN_SECONDS = 15.0
 """What was asked for and has not come by then is asked for again, as people do: while it loads, an
 editor swallows keys and closes its menus. Sooner, it might only be late, and come twice."""
 
+QUICK_AGAIN_SECONDS = 5.0
+"""The same for what changes nothing when it is done twice."""
+
 QUIET = {
     "workbench.startupEditor": "none",
     "workbench.tips.enabled": False,
@@ -61,6 +64,7 @@ QUIET = {
     "editor.wordBasedSuggestions": "off",
     "files.autoSave": "off",
     "files.hotExit": "off",
+    "files.restoreUndoRedoStack": False,
     "window.newWindowDimensions": "default",
     "chat.disableAIFeatures": True,
 }
@@ -126,9 +130,10 @@ class CodeServer:
         self._process: subprocess.Popen[bytes] | None = None
         self._port = 0
 
-    def install(self, package: Path) -> None:
-        """Install an extension from its `.vsix`."""
-        command = [*self._program, *self._folders, "--install-extension", str(package)]
+    def install(self, *packages: Path) -> None:
+        """Install extensions from their `.vsix`."""
+        asked = [word for package in packages for word in ("--install-extension", str(package))]
+        command = [*self._program, *self._folders, *asked]
         done = subprocess.run(command, env=self._environ, capture_output=True, text=True)
         assert done.returncode == 0, done.stdout + done.stderr
 
@@ -138,6 +143,20 @@ class CodeServer:
             file = self._data / name / "settings.json"
             file.parent.mkdir(parents=True, exist_ok=True)
             file.write_text(json.dumps(values, indent=2), "utf-8")
+
+    def keys(self, commands: Mapping[str, Sequence[str]]) -> None:
+        """Have keys run commands, one after the other."""
+        bindings = [
+            {
+                "key": key.replace("Control", "ctrl").lower(),
+                "command": "runCommands",
+                "args": {"commands": list(names)},
+            }
+            for key, names in commands.items()
+        ]
+        file = self._data / "User" / "keybindings.json"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(json.dumps(bindings), "utf-8")
 
     def start(self) -> None:
         """Start it, and wait until it answers."""
@@ -214,11 +233,19 @@ class Window:
 
     def quick(self, key: str, text: str) -> None:
         """Open the quick input, choose the first entry for `text`."""
-        box = self.ask(key)
-        rows = self.page.locator(".quick-input-list .monaco-list-row.focused")
-        row = rows.filter(has_text=re.compile(re.escape(text), re.I)).first
+        row = self.page.locator(".quick-input-list .monaco-list-row.focused")
+        row = row.filter(has_text=re.compile(re.escape(text), re.I)).first
         # What is opened anew forgets what was in it; commands stand behind a mark.
-        self.until(row.is_visible, lambda: box.fill(f">{text}" if key == "F1" else text))
+        typed = f">{text}" if key == "F1" else text
+        box = self.ask(key)
+        box.fill(typed)
+
+        def anew() -> None:
+            # It lists what there was when it was opened: files and commands that came are missing.
+            self.press("Escape")
+            self.ask(key).fill(typed)
+
+        self.sees("^True$", lambda: str(row.is_visible()), anew, QUICK_AGAIN_SECONDS)
         box.press("Enter")
         row.wait_for(state="hidden")
 
@@ -394,7 +421,7 @@ class Window:
             if again is not None and time.monotonic() > next_s:
                 again()
                 next_s = time.monotonic() + every_s
-            self.page.wait_for_timeout(50)
+            self.page.wait_for_timeout(150)
         return seen
 
     def until(self, there: Callable[[], bool], do: Callable[[], Any]) -> None:
