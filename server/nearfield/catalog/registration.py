@@ -130,6 +130,8 @@ def _source(text: str) -> PathSource | HubSource:
 
 
 def _on_hub(source: HubSource) -> HubSource:
+    if not {"", ".", ".."}.isdisjoint([*source.file.split("/"), *source.repo.split("/")]):
+        raise ConfigError(f"{source.repo}/{source.file} leads out of a repository of the hub.")
     if is_part(source.file):
         raise ConfigError(
             f"{source.file} is one part of a model, and only models in one file are fetched.",

@@ -195,7 +195,9 @@ def add(
         str | None, typer.Option(help="The form of its prompts for next edits, such as sweep.")
     ] = None,
     licence: Annotated[str | None, typer.Option(help="The model's licence.")] = None,
-    context: Annotated[int | None, typer.Option(min=1, help="Context length in tokens.")] = None,
+    context: Annotated[
+        int | None, typer.Option(min=1, max=1 << 30, help="Context length in tokens.")
+    ] = None,
     sha256: Annotated[str | None, typer.Option(help="What the file must be.")] = None,
     as_json: AsJson = False,
 ) -> None:

@@ -71,10 +71,15 @@ def revoke(
     token: Annotated[str, typer.Option(help="The id of one token; otherwise all.")] = "",
 ) -> None:
     """Take a person's tokens away; a running server refuses them at once."""
+    from nearfield.features.chat.kept_chats import FOLDER, KeptChats
     from nearfield.features.team.people import People
 
-    count = People().revoke(name, token)
+    people = People()
+    count = people.revoke(name, token)
     say(f"{count} token{'' if count == 1 else 's'} of {name} revoked.")
+    kept = people.folder / FOLDER / people.key(name)
+    if name not in people.all().people and KeptChats(kept).heads():
+        say(f"Delete {kept} before somebody else gets this name: it has the chats of {name}.")
 
 
 @app.command("usage")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from contextlib import closing
 from typing import TYPE_CHECKING, Annotated, Any
@@ -122,9 +123,13 @@ def adopt(
 def _result() -> TrialResult | None:
     from nearfield.features.metrics.store import RecordStore
     from nearfield.features.trial.result import look
+    from nearfield.features.trial.trial import trial_file
 
     with closing(RecordStore()) as store:
-        return look(store)
+        found = look(store)
+    if found is None and os.path.lexists(trial_file()):
+        fail(f"{trial_file()} cannot be read, so no trial runs.", "Delete it, or begin a new one.")
+    return found
 
 
 def shown(found: TrialResult) -> Any:

@@ -17,11 +17,11 @@ from nearfield.catalog.models import Catalog
 from nearfield.config.load import load
 from nearfield.config.paths import user_config_file
 from nearfield.config.schema import Completion, Config, Engine, Models, Routing
-from nearfield.errors import ConfigError
+from nearfield.errors import CatalogError, ConfigError
 from nearfield.features.metrics.store import RecordStore
 from nearfield.features.service import Service
 from nearfield.features.suggestion_record import SuggestionRecord, Taken
-from nearfield.features.trial import arms
+from nearfield.features.trial import adopt, arms
 from nearfield.features.trial.adopt import adopt_model
 from nearfield.features.trial.result import TrialResult, look, trial_result
 from nearfield.features.trial.sequential import MIN_DAYS_OF_DOCUMENTS, ArmSums, rate_interval
@@ -345,7 +345,24 @@ def result(better: str) -> TrialResult:
     return TrialResult(found.trial, found.arms, None, "Not enough yet.", "", better, 28)
 
 
-def test_adoption_writes_the_users_settings_and_ends_the_trial() -> None:
+def test_a_model_that_is_gone_is_not_adopted(tmp_path: Path) -> None:
+    _, one, two = models(tmp_path / "models")
+    keep_trial(new_trial((str(one), "one"), (str(two), "two")))
+    two.unlink()
+    with pytest.raises(CatalogError, match="There is no file"):
+        adopt_model(result(str(two)))
+    assert load(None).config.models.complete == ""
+    last = kept_trial()
+    assert last is not None and last.is_running
+
+
+def test_adoption_writes_the_users_settings_and_ends_the_trial(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def both_are_here(*_: object) -> None:
+        """Neither "one" nor "two" is in the catalogue."""
+
+    monkeypatch.setattr(adopt, "named", both_are_here)
     with pytest.raises(ConfigError, match="None is known to be better"):
         adopt_model(result(""))
     with pytest.raises(ConfigError, match="is not of this trial"):
