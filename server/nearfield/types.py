@@ -598,11 +598,14 @@ class Health:
 
 @dataclass(frozen=True, slots=True)
 class ServedModel:
-    """A model that a provider can answer with."""
+    """A model that a provider can answer with. `can` is what its server says that it can, in
+    Ollama's words, empty where it says nothing; `outside` whether the server passes it on."""
 
     name: str
     context_tokens: int | None = None
     bytes: int | None = None
+    can: tuple[str, ...] = ()
+    outside: bool = False
 
 
 # --- accounting -----------------------------------------------------------------------------

@@ -273,7 +273,9 @@ def test_a_said_yes_is_for_the_address_it_was_given_for(run: Run, tmp_path: Path
 
 OLLAMA: dict[str, Any] = {
     "/api/tags": {
-        "models": [{"name": name, "size": 5} for name in ("llama3:8b", "qwen2.5-coder:3b")]
+        "models": [
+            {"name": name, "size": 5} for name in ("llama3:8b", "qwen2.5-coder:3b", "big:70b-cloud")
+        ]
     }
 }
 
@@ -306,7 +308,8 @@ def test_a_server_that_runs_is_added_once_and_lets_a_model_be_fetched(
         "provider": "ollama", "model": "llama3:8b", "in_memory": ["tiny:latest"],
     }  # fmt: skip
     assert "no Ollama" in run("providers", "load", "far", code=2).stderr
-    assert "ollama/qwen2.5-coder:3b" in run("providers", "models").stdout.split()
+    listed = run("providers", "models").stdout.splitlines()
+    assert "ollama/qwen2.5-coder:3b" in listed and "ollama/big:70b-cloud  outside" in listed
     assert "routing.strategy" in run("models", "use", "review", "far").stdout
     run("models", "use", "chat", "ollama/qwen2.5-coder:3b")
     roles = tomllib.loads((tmp_path / "config" / "config.toml").read_text("utf-8"))["routing"]

@@ -72,7 +72,7 @@ async def served(config: Config) -> tuple[list[dict[str, Any]], list[str]]:
         asked = (served_models(router.provider(name), PROBE_SECONDS) for name in names)
         found = await asyncio.gather(*asked)
         rows = [
-            {"provider": name, "model": model, "local": router.is_local(name)}
+            {"provider": name, "model": model, "local": router.is_local(f"{name}/{model}")}
             for name, (models, _) in zip(names, found, strict=True)
             for model in models
         ]

@@ -14,6 +14,7 @@ tunnel): the provider's option `leaves_machine` says so, and those that we know 
 
 from __future__ import annotations
 
+import re
 from urllib.parse import urlsplit
 
 from nearfield.errors import ConfigError
@@ -32,8 +33,8 @@ def is_loopback(url: str) -> bool:
 
 def is_passed_on(model: str) -> bool:
     """Return whether a server of Ollama passes what it gets for `model` on to its maker's cloud, by
-    the model's name."""
-    return model.endswith(("-cloud", ":cloud"))
+    the model's name, which it reads without regard to case and blanks."""
+    return re.search(r"[-:]\s*cloud\s*$", model, re.IGNORECASE) is not None
 
 
 def host_of(url: str) -> str:

@@ -71,15 +71,19 @@ class RunningServer:
         found = [
             one
             for one in self.models
-            if not one.name.endswith("cloud")
+            if not one.outside
             and not any(word in one.name.lower() for word in _NO_WRITERS)
+            and (not one.can or "completion" in one.can)
         ]
         if role == "complete":
-            return [one for one in found if template_of(self.server.name, one.name) is not None]
+            return [one for one in found if self._fills_in(one)]
         edits = [one for one in found if edit_form_of(self.server.name, one.name)]
         if role == "edit":
             return edits
         return [one for one in found if one not in edits and not _BASE.search(one.name)]
+
+    def _fills_in(self, model: ServedModel) -> bool:
+        return "insert" in model.can or template_of(self.server.name, model.name) is not None
 
     @property
     def best(self) -> str:

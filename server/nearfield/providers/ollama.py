@@ -4,39 +4,47 @@
     kind = "ollama"
     model = "qwen2.5-coder:1.5b-base"
 
-Options are those of `OllamaOptions`. Ollama reloads a model when the options that shape its memory
-differ from the last call's. So `num_ctx` and the like come from the settings alone and are sent
-with every call, and so is `keep_alive`.
+Options are those of `OllamaOptions`. Ollama reloads a model when what shapes it in memory differs
+from the last call's. So `num_ctx` and the like come from the settings alone and are sent with every
+call, and so are `keep_alive` and `shift`. It also gives up loading a model when the request that it
+loads it for is gone; then it is told to load it by a request of its own, which stays.
 
-Filling in sends `suffix` to models that have the capability "insert" (asked once of `/api/show`),
+Filling in sends `suffix` to models that have the capability "insert" (asked of `/api/show`),
 and to others a raw prompt in their family's control tokens. Without text on both sides of the
 cursor the prompt is always raw: the server would take it for a chat, or only load the model.
-Models of Ollama's cloud count as leaving the machine, even through a server on loopback.
+Models of Ollama's cloud count as leaving the machine, even through a server on loopback: nothing is
+sent before it has said that the model is its own.
 """
 
 from __future__ import annotations
 
 import asyncio
-import json
-import re
+import math
+import time
 from collections.abc import AsyncGenerator
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from typing import Any
 
-import msgspec
 from msgspec import field
 
-from nearfield.coerce import NotJson, shallow
-from nearfield.errors import ModelNotServed, NotPermitted, ProviderError, Unsupported
-from nearfield.providers import fim, openai_chat
+from nearfield.errors import (
+    DeadlineExceeded,
+    ModelNotServed,
+    NotPermitted,
+    ProviderError,
+    Unsupported,
+)
+from nearfield.providers import fim, ollama_wire, openai_chat
 from nearfield.providers.address import is_passed_on
 from nearfield.providers.clock import Clock
 from nearfield.providers.cut import Cut, answer, server_stops
 from nearfield.providers.families import edit_form_of, raw_prompt, template_of
-from nearfield.providers.http import Http
+from nearfield.providers.http import ASK_TIMEOUT_SECONDS, Http
 from nearfield.providers.http_provider import HttpProvider, pickable
 from nearfield.providers.lines import JsonLines
+from nearfield.providers.ollama_wire import AnswerLine, ModelInfo, PullStatus, Tag, Tags, is_same
 from nearfield.providers.options import ProviderArgs, ServerOptions
+from nearfield.tasks import run_task, stop_task
 from nearfield.types import (
     Capabilities,
     ChatRequest,
@@ -46,19 +54,20 @@ from nearfield.types import (
     Health,
     HealthState,
     InfillRequest,
-    Message,
     ServedModel,
     ToolCall,
-    Usage,
 )
 
 DEFAULT_URL = "http://127.0.0.1:11434"
-NS_PER_MS = 1e6
 MAX_REPEATS = 30
 """After so many repeats of one token the server ends an answer, without its last line."""
 
 UNLOAD_CHECKS = 20
 UNLOAD_CHECK_SECONDS = 0.1
+LIST_SECONDS = 1.0
+"""The server does not say what is in memory while it loads a model, and else says it at once."""
+HEARD_SECONDS = 30.0
+"""A model that has answered so lately is in memory, whatever ends the next request early."""
 _FINISH = {"stop": Finish.STOP, "length": Finish.LENGTH, "load": Finish.STOP}
 
 
@@ -77,67 +86,6 @@ class OllamaOptions(ServerOptions, frozen=True, kw_only=True, forbid_unknown_fie
     """Whether to ask for log-probabilities; servers before 0.12.11 ignore it."""
 
 
-class _OllamaFunctionCall(msgspec.Struct, frozen=True):
-    name: str
-    arguments: dict[str, Any] = field(default_factory=dict[str, Any])
-
-
-class _OllamaToolCall(msgspec.Struct, frozen=True):
-    function: _OllamaFunctionCall
-    id: str = ""
-
-
-class _OllamaMessage(msgspec.Struct, frozen=True):
-    content: str = ""
-    thinking: str = ""
-    tool_calls: list[_OllamaToolCall] | None = None
-
-
-class _AnswerLine(msgspec.Struct, frozen=True):
-    """A line of `/api/generate` (`response`) or `/api/chat` (`message`)."""
-
-    done: bool
-    response: str = ""
-    message: _OllamaMessage = field(default_factory=_OllamaMessage)
-    done_reason: str = ""
-    logprobs: list[openai_chat.TokenProb] | None = None
-    prompt_eval_count: int | None = None
-    prompt_eval_duration: int | None = None
-    eval_count: int | None = None
-    eval_duration: int | None = None
-
-
-class _Tag(msgspec.Struct, frozen=True):
-    name: str
-    size: int | None = None
-
-
-class _OllamaTags(msgspec.Struct, frozen=True):
-    models: list[_Tag]
-
-
-class ModelInfo(msgspec.Struct, frozen=True):
-    """The part of `/api/show` that is used here."""
-
-    capabilities: list[str] = field(default_factory=list[str])
-    remote_host: str = ""
-    model_info: dict[str, Any] = field(default_factory=dict[str, Any])
-
-    def context(self, asked: int) -> int:
-        """Return the context that `asked` becomes: no larger than what the model was trained on."""
-        trained = (v for k, v in self.model_info.items() if k.endswith(".context_length"))
-        return min([asked, *(v for v in trained if isinstance(v, int) and v > 0)])
-
-
-class PullStatus(msgspec.Struct, frozen=True):
-    """A step of a pull: a status, and for a layer how many of its bytes are here."""
-
-    status: str
-    digest: str = ""
-    total: int | None = None
-    completed: int | None = None
-
-
 class Ollama(HttpProvider):
     """See the module's docstring."""
 
@@ -151,8 +99,10 @@ class Ollama(HttpProvider):
         self._template = template_of(args.name, model, options.fim_template)
         self._edit = edit_form_of(args.name, model, options.edit_form)
         self._load = {"num_ctx": options.num_ctx, **options.load}
-        self._keep_alive = _keep_alive(options.keep_alive)
+        self._keep_alive = ollama_wire.keep_alive(options.keep_alive)
         self._shown: ModelInfo | None = None
+        self._loading: asyncio.Task[None] | None = None
+        self._heard = -math.inf
 
     @property
     def capabilities(self) -> Capabilities:
@@ -176,20 +126,27 @@ class Ollama(HttpProvider):
     async def health(self) -> Health:
         """See `Provider`: whether the model is pulled, and whether it is in memory."""
         try:
-            await self.show()
-            loaded = [model.name for model in await self.running()]
+            await self._look()
         except ModelNotServed as error:
             return Health(HealthState.UNAVAILABLE, f"{error} Run `ollama pull {self.model}`.")
         except ProviderError as error:
             return Health(HealthState.UNAVAILABLE, str(error))
-        where = "in memory" if _is_same(self.model, loaded) else "loaded when it is first asked"
+        try:
+            loaded = [model.name for model in await self._tags("/api/ps", LIST_SECONDS)]
+        except DeadlineExceeded:
+            return Health(HealthState.STARTING, f"{self._http.who} is loading a model.")
+        except ProviderError as error:
+            return Health(HealthState.UNAVAILABLE, str(error))
+        where = "in memory" if is_same(self.model, loaded) else "loaded when it is first asked"
         return Health(HealthState.READY, f"{self.model} at {self._http.who.host}, {where}.")
 
-    async def show(self) -> ModelInfo:
+    async def show(self, deadline: float | None = None) -> ModelInfo:
         """Return what the server knows about the model; asked once. Raises `ModelNotServed`."""
-        if self._shown is not None:
-            return self._shown
-        said = await self._http.ask("POST", "/api/show", {"model": self.model})
+        return self._shown or await self._look(deadline)
+
+    async def _look(self, deadline: float | None = None) -> ModelInfo:
+        body = {"model": self.model}
+        said = await self._http.ask("POST", "/api/show", body, deadline=deadline)
         shown: ModelInfo = self._http.convert(said, ModelInfo)
         self._shown = shown
         return shown
@@ -204,7 +161,7 @@ class Ollama(HttpProvider):
 
     async def load(self) -> None:
         """Load the model into the server's memory, as a request would. Raises `ProviderError`."""
-        body = {"model": self.model, "stream": False, "options": self._load}
+        body = {"model": self.model, "stream": False, "options": self._load, "shift": False}
         await self._keep({**body, "keep_alive": self._keep_alive})
 
     async def unload(self) -> None:
@@ -212,7 +169,7 @@ class Ollama(HttpProvider):
         before. Raises `ProviderError`."""
         await self._keep({"model": self.model, "stream": False, "keep_alive": 0})
         for _ in range(UNLOAD_CHECKS):
-            if not _is_same(self.model, [model.name for model in await self.running()]):
+            if not is_same(self.model, [model.name for model in await self.running()]):
                 return
             await asyncio.sleep(UNLOAD_CHECK_SECONDS)
 
@@ -240,7 +197,7 @@ class Ollama(HttpProvider):
     async def infill(self, request: InfillRequest) -> AsyncGenerator[Delta]:
         """See `Provider`."""
         body: dict[str, Any] = {"model": self.model, "think": False}
-        inserts = "insert" in (await self.show()).capabilities
+        inserts = "insert" in (await self.show(request.deadline)).capabilities
         loose = fim.as_text(fim.render(None, request))
         cut = Cut.of(request)
         if inserts and loose and request.suffix:
@@ -278,7 +235,10 @@ class Ollama(HttpProvider):
 
     async def chat(self, request: ChatRequest) -> AsyncGenerator[Delta]:
         """See `Provider`."""
-        body: dict[str, Any] = {"model": self.model, "messages": _messages(request.messages)}
+        body: dict[str, Any] = {
+            "model": self.model,
+            "messages": ollama_wire.messages(request.messages),
+        }
         if request.tools:
             body["tools"] = openai_chat.tools(request.tools)
         if request.schema is not None:
@@ -290,10 +250,16 @@ class Ollama(HttpProvider):
             async for delta in stream:
                 yield delta
 
-    async def _tags(self, path: str) -> list[ServedModel]:
-        said = await self._http.ask("GET", path)
-        tags: list[_Tag] = self._http.convert(said, _OllamaTags).models
-        return pickable(ServedModel(tag.name, bytes=tag.size) for tag in tags)
+    async def aclose(self) -> None:
+        """See `Provider`."""
+        self._heard = math.inf  # nothing is loaded any more
+        await stop_task(self._loading)
+        await super().aclose()
+
+    async def _tags(self, path: str, timeout_s: float = ASK_TIMEOUT_SECONDS) -> list[ServedModel]:
+        said = await self._http.ask("GET", path, timeout_s=timeout_s)
+        tags: list[Tag] = self._http.convert(said, Tags).models
+        return pickable(tag.model for tag in tags)
 
     def _common(self, tokens: int, temperature: float, stop: list[str]) -> dict[str, Any]:
         options = {**self._load, "num_predict": tokens, "temperature": temperature, "stop": stop}
@@ -322,15 +288,27 @@ class Ollama(HttpProvider):
     async def _pieces(
         self, path: str, body: object, deadline: float | None
     ) -> AsyncGenerator[Delta]:
-        self._check_that_it_stays()
+        await self._check_that_it_stays(deadline)
+        has_begun = False
+        lines = self._lines(self._http.stream(path, body, deadline=deadline, events=JsonLines))
+        try:
+            async with aclosing(lines):
+                async for delta in lines:
+                    has_begun, self._heard = True, time.monotonic()
+                    yield delta
+        except (GeneratorExit, asyncio.CancelledError, DeadlineExceeded):
+            if not has_begun:
+                self._go_on_loading()
+            raise
+
+    async def _lines(self, lines: AsyncGenerator[str]) -> AsyncGenerator[Delta]:
         calls: list[ToolCall] = []
         last, repeats = "", 0
-        lines = self._http.stream(path, body, deadline=deadline, events=JsonLines)
         async with aclosing(lines):
             async for line in lines:
-                piece: _AnswerLine = self._http.decode(line, _AnswerLine)
+                piece: AnswerLine = self._http.decode(line, AnswerLine)
                 for call in piece.message.tool_calls or ():
-                    calls.append(_tool_call(call, len(calls)))
+                    calls.append(ollama_wire.tool_call(call, len(calls)))
                 text = piece.response or piece.message.content
                 probs = tuple(token.logprob for token in piece.logprobs or ())
                 if not piece.done:
@@ -339,74 +317,30 @@ class Ollama(HttpProvider):
                     yield Delta(text, probs, thinking=piece.message.thinking)
                     continue
                 finish = Finish.TOOLS if calls else _FINISH.get(piece.done_reason, Finish.STOP)
-                yield Delta(text, probs, tuple(calls), finish, self._usage(piece))
+                yield Delta(text, probs, tuple(calls), finish, piece.usage(self.model))
                 return
         if repeats < MAX_REPEATS:
             raise self._http.broke_off()
         yield Delta(finish=Finish.LENGTH)
 
-    def _check_that_it_stays(self) -> None:
+    def _go_on_loading(self) -> None:
+        """Let the server load the model, if it has not, although nobody waits for an answer."""
+        is_at_it = self._loading is not None and not self._loading.done()
+        is_there = time.monotonic() - self._heard < HEARD_SECONDS
+        if not (is_at_it or is_there or is_passed_on(self.model)):
+            self._loading = run_task(self._loaded(), f"{self.name} loads {self.model}")
+
+    async def _loaded(self) -> None:
+        with suppress(ProviderError):
+            await self.load()
+
+    async def _check_that_it_stays(self, deadline: float | None) -> None:
         """Raise `NotPermitted` for a model that is taken for one of this machine by its name, and
-        of which the server has said that it passes it on."""
+        of which the server says that it passes it on."""
         if not self._http.local or is_passed_on(self.model):
             return  # its requests pass the guard
-        if self._shown is not None and self._shown.remote_host:
+        if (await self.show(deadline)).remote_host:
             raise NotPermitted(
                 f"{self._http.who} passes on what it gets for {self.model}: nothing is sent to it.",
                 "Name the model as the cloud does, or set the option leaves_machine = true.",
             )
-
-    def _usage(self, piece: _AnswerLine) -> Usage:
-        # Ollama does not say how much of the prompt it still held.
-        return Usage(
-            model=self.model,
-            prompt_tokens=piece.prompt_eval_count,
-            generated_tokens=piece.eval_count,
-            prefill_ms=_ms(piece.prompt_eval_duration),
-            decode_ms=_ms(piece.eval_duration),
-        )
-
-
-def _keep_alive(said: str | int) -> str | int:
-    """Return it as the server reads it: a text needs a unit there, and a number is seconds."""
-    is_number = isinstance(said, int) or re.fullmatch(r"-?\d+", said)
-    return int(said) if is_number else said
-
-
-def _ms(ns: int | None) -> float | None:
-    return None if ns is None else ns / NS_PER_MS
-
-
-def _is_same(model: str, names: list[str]) -> bool:
-    full = model if ":" in model else f"{model}:latest"
-    return full in names
-
-
-def _messages(turns: tuple[Message, ...]) -> list[dict[str, Any]]:
-    """Return the conversation as OpenAI's API takes it, but with arguments as objects and tool
-    results that name the tool."""
-    names = {call.id: call.name for turn in turns for call in turn.tool_calls}
-    plain: list[dict[str, Any]] = []
-    for turn in turns:
-        message: dict[str, Any] = {"role": str(turn.role), "content": turn.content}
-        if turn.tool_call_id:
-            message["tool_name"] = names.get(turn.tool_call_id, "")
-        if turn.tool_calls:
-            message["tool_calls"] = [
-                {"function": {"name": c.name, "arguments": _object(c.arguments)}}
-                for c in turn.tool_calls
-            ]
-        plain.append(message)
-    return plain
-
-
-def _object(arguments: str) -> Any:
-    try:
-        return shallow(arguments)
-    except NotJson:
-        return {}
-
-
-def _tool_call(call: _OllamaToolCall, index: int) -> ToolCall:
-    arguments = json.dumps(call.function.arguments)
-    return ToolCall(call.id or f"call-{index}", call.function.name, arguments)

@@ -65,6 +65,8 @@ def test_no_provider_calls_it_local(kind: str, url: str) -> None:
 LEAVING = {
     "ollama's cloud": ("ollama", "gpt-oss:120b-cloud", {}),
     "ollama's cloud tag": ("ollama", "qwen3-coder:cloud", {}),
+    "ollama's cloud in capitals": ("ollama", "gpt-oss:120b-Cloud", {}),
+    "ollama's cloud among blanks": ("ollama", "qwen3-coder: cloud ", {}),
     "litellm": ("openai_compatible", "m", {"preset": "litellm"}),
     "a tunnel": ("llama_server", "m", {"leaves_machine": True}),
     "a tunnel to Claude": ("anthropic", "m", {"leaves_machine": True}),

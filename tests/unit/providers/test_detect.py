@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from tests.unit.providers.conftest import Resetter, Server
 
@@ -23,6 +25,21 @@ async def test_a_model_of_a_cloud_is_not_the_first(server: Server) -> None:
     server.answer("/api/tags", {"models": [{"name": name, "size": 5} for name in names]})
     (found,) = await running_servers([OLLAMA], server.url)
     assert found.best == "llama3:8b"
+
+
+async def test_what_an_ollama_says_of_its_models_counts_more_than_their_names(
+    server: Server,
+) -> None:
+    models: list[dict[str, Any]] = [
+        {"name": "mine:latest", "capabilities": ["completion", "insert"]},
+        {"name": "vectors:latest", "capabilities": ["embedding"]},
+        {"name": "alias:latest", "remote_host": "https://ollama.com:443"},
+        {"name": "old:7b"},
+    ]
+    server.answer("/api/tags", {"models": models})
+    (found,) = await running_servers([OLLAMA], server.url)
+    assert [one.name for one in found.fit_for("complete")] == ["mine:latest"]
+    assert [one.name for one in found.fit_for("chat")] == ["mine:latest", "old:7b"]
 
 
 @pytest.mark.parametrize(

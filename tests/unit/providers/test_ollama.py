@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import time
 from dataclasses import replace
 from typing import Any
 
 import pytest
 from werkzeug import Request, Response
 
-from nearfield.errors import ContextTooLong, ProviderError, RateLimited, Unreachable
-from nearfield.types import Finish, InfillRequest
+from nearfield.errors import (
+    ContextTooLong,
+    DeadlineExceeded,
+    ProviderError,
+    RateLimited,
+    Unreachable,
+)
+from nearfield.providers import ollama
+from nearfield.types import Finish, HealthState, InfillRequest
 
 from .conftest import Server, json_lines, question
 
@@ -44,7 +53,7 @@ def _lines(text: str) -> Response:
 
 
 @pytest.fixture
-def ollama(server: Server) -> Server:
+def filler(server: Server) -> Server:
     """A server whose models fill in, and were trained on 2048 tokens."""
     info = {"general.architecture": "qwen2", "qwen2.context_length": 2048}
     server.answer("/api/show", {"capabilities": ["completion", "insert"], "model_info": info})
@@ -66,9 +75,9 @@ EDGES = {
 
 
 @pytest.mark.parametrize("edge", EDGES)
-async def test_a_prompt_is_never_taken_for_a_chat(edge: str, ollama: Server, made: Any) -> None:
+async def test_a_prompt_is_never_taken_for_a_chat(edge: str, filler: Server, made: Any) -> None:
     prefix, suffix, model, answer = EDGES[edge]
-    provider = made("ollama", ollama.url, model)
+    provider = made("ollama", filler.url, model)
     assert await _filled(provider, replace(HOLE, prefix=prefix, suffix=suffix)) == answer
 
 
@@ -76,19 +85,19 @@ async def test_a_prompt_is_never_taken_for_a_chat(edge: str, ollama: Server, mad
     ("said", "sent"), [("-1", -1), (-1, -1), ("300", 300), ("1h", "1h"), ("-1m", "-1m")]
 )
 async def test_how_long_it_stays(
-    said: str | int, sent: str | int, ollama: Server, made: Any
+    said: str | int, sent: str | int, filler: Server, made: Any
 ) -> None:
-    assert await _filled(made("ollama", ollama.url, QWEN, keep_alive=said), HOLE) == "filled"
-    [body] = ollama.bodies("/api/generate")
+    assert await _filled(made("ollama", filler.url, QWEN, keep_alive=said), HOLE) == "filled"
+    [body] = filler.bodies("/api/generate")
     assert body["keep_alive"] == sent
 
 
-async def test_a_prompt_that_does_not_fit_is_not_cut(ollama: Server, made: Any) -> None:
-    provider = made("ollama", ollama.url, QWEN)
+async def test_a_prompt_that_does_not_fit_is_not_cut(filler: Server, made: Any) -> None:
+    provider = made("ollama", filler.url, QWEN)
     with pytest.raises(ContextTooLong):
         await _filled(provider, replace(HOLE, prefix="x = 1\n" * 50))
     assert provider.capabilities.context_tokens == 2048
-    small = made("ollama", ollama.url, QWEN, num_ctx=1024)
+    small = made("ollama", filler.url, QWEN, num_ctx=1024)
     await small.show()
     assert small.capabilities.context_tokens == 1024
 
@@ -136,6 +145,73 @@ async def test_a_model_is_gone_when_it_is_unloaded(server: Server, made: Any) ->
     server.http.expect_request("/api/ps").respond_with_handler(running)
     await made("ollama", server.url).unload()
     assert held == []
+
+
+async def _until(server: Server, path: str, count: int) -> list[Any]:
+    """Return the bodies of the requests to `path` once there are `count`."""
+    async with asyncio.timeout(10):
+        while len(server.bodies(path)) < count:
+            await asyncio.sleep(0.01)
+    return server.bodies(path)
+
+
+@pytest.mark.parametrize("ending", ["deadline", "closed"])
+async def test_a_model_is_loaded_although_nobody_waits_any_more(
+    ending: str, server: Server, made: Any
+) -> None:
+    """The server gives up loading when the request that it loads for is gone."""
+    server.hang("/api/chat")
+    server.answer("/api/generate", {"done": True, "done_reason": "load", "response": ""})
+    provider = made("ollama", server.url, num_ctx=1024)
+    if ending == "deadline":
+        with pytest.raises(DeadlineExceeded):
+            await anext(provider.chat(question(deadline=time.monotonic() + 0.2)))
+    else:
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.2):
+                await anext(provider.chat(question()))
+    [body] = await _until(server, "/api/generate", 1)
+    assert "prompt" not in body
+    assert (body["options"], body["keep_alive"]) == ({"num_ctx": 1024}, "30m")
+
+
+async def test_a_model_that_has_just_answered_is_not_loaded_again(
+    server: Server, made: Any
+) -> None:
+    end = {"message": {"content": ""}, "done": True, "done_reason": "stop"}
+    server.answer("/api/chat", json_lines(end), content_type=NDJSON)
+    prompts: list[str] = []
+
+    def generate(request: Request) -> Response:
+        prompts.append(json.loads(request.data).get("prompt", ""))
+        server.release.wait(60)
+        return _json({"done": True})
+
+    server.answer("/api/tags", {"models": []})
+    server.http.expect_request("/api/generate").respond_with_handler(generate)
+    provider = made("ollama", server.url, QWEN)
+    assert [delta async for delta in provider.chat(question())][-1].finish is Finish.STOP
+    with pytest.raises(DeadlineExceeded):
+        await _filled(provider, replace(HOLE, deadline=time.monotonic() + 0.2))
+    await provider.models()
+    assert len(prompts) == 1 and prompts[0]
+
+
+async def test_a_server_that_loads_a_model_says_nothing_of_its_memory(
+    server: Server, made: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ollama, "LIST_SECONDS", 0.1)
+    server.hang("/api/ps")
+    health = await made("ollama", server.url).health()
+    assert (health.state, "is loading a model" in health.detail) == (HealthState.STARTING, True)
+
+
+async def test_a_model_that_was_deleted_meanwhile_is_not_healthy(server: Server, made: Any) -> None:
+    server.answer("/api/ps", {"models": []})
+    provider = made("ollama", server.url)
+    assert (await provider.health()).state is HealthState.READY
+    server.answer("/api/show", {"error": "model 'm' not found"}, 404)
+    assert (await provider.health()).state is HealthState.UNAVAILABLE
 
 
 REFUSALS = {

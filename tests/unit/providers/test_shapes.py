@@ -424,9 +424,10 @@ async def test_ollama_chat(server: Server, made: Any) -> None:
     assert last.tool_calls == (ToolCall("call-0", "look", '{"at": "y"}'),)
     [body] = server.bodies("/api/chat")
     assert body["messages"][2]["tool_calls"] == [
-        {"function": {"name": "look", "arguments": {"at": "x"}}}
+        {"id": "c1", "function": {"name": "look", "arguments": {"at": "x"}}}
     ]
-    assert body["messages"][3] == {"role": "tool", "content": "a tree", "tool_name": "look"}
+    told = {"tool_name": "look", "tool_call_id": "c1"}
+    assert body["messages"][3] == {"role": "tool", "content": "a tree", **told}
     assert body["tools"] == OPENAI_TALK["tools"]
     assert "format" not in body
 
@@ -471,11 +472,10 @@ async def test_ollama_finds_out_that_a_model_is_elsewhere(server: Server, made: 
     remote = {"capabilities": ["completion"], "remote_host": "https://ollama.com:443"}
     server.answer("/api/show", remote)
     provider = _made(made, "ollama", server, "alias", {})
-    await provider.show()
-    assert not provider.capabilities.local
     with pytest.raises(NotPermitted, match="passes on"):
         await anext(provider.chat(question()))
     assert server.bodies("/api/chat") == []
+    assert not provider.capabilities.local
     marked = _made(made, "ollama", server, "alias", {"leaves_machine": True})
     await marked.show()
     piece = json_lines({"message": {"content": "Hi"}, "done": False})
@@ -493,7 +493,8 @@ async def test_ollama_loads_and_unloads_a_model_as_its_requests_do(
     await provider.unload()
     loaded, unloaded = server.bodies("/api/generate")
     assert loaded == {
-        "model": "m", "stream": False, "options": {"num_ctx": 4096}, "keep_alive": "1h",
+        "model": "m", "stream": False, "shift": False,
+        "options": {"num_ctx": 4096}, "keep_alive": "1h",
     }  # fmt: skip
     assert unloaded == {"model": "m", "stream": False, "keep_alive": 0}
     server.http.clear()
