@@ -72,9 +72,13 @@ async def served(config: Config) -> tuple[list[dict[str, Any]], list[str]]:
         asked = (served_models(router.provider(name), PROBE_SECONDS) for name in names)
         found = await asyncio.gather(*asked)
         rows = [
-            {"provider": name, "model": model, "local": router.is_local(f"{name}/{model}")}
+            {
+                "provider": name,
+                "model": one.name,
+                "local": router.is_local(f"{name}/{one.name}") and not one.outside,
+            }
             for name, (models, _) in zip(names, found, strict=True)
-            for model in models
+            for one in models
         ]
     return rows, [why for _, why in found if why]
 

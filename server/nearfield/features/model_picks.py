@@ -27,6 +27,7 @@ from nearfield.routing.provider_pool import can
 if TYPE_CHECKING:
     from nearfield.providers.base import Provider
     from nearfield.routing.router import RoleStatus, Router
+from nearfield.types import ServedModel
 
 PICK_SECONDS = 3.0
 """A menu is not kept waiting longer by a server that does not say which models it has."""
@@ -128,11 +129,11 @@ def overruled(now: ServedRole, config: Config) -> str:
     return f"The editor's own settings say otherwise and count more: {', '.join(differ)}."
 
 
-async def served_models(provider: Provider, seconds: float) -> tuple[list[str], str]:
+async def served_models(provider: Provider, seconds: float) -> tuple[list[ServedModel], str]:
     """Return the models that a provider has, and why it did not say, "" where it did."""
     try:
         async with asyncio.timeout(seconds):
-            found = [one.name for one in await provider.models() if one.name]
+            found = [one for one in await provider.models() if one.name]
             why = "" if found else (await provider.health()).detail or "It has no model."
             return found, why
     except NearfieldError as error:
@@ -167,7 +168,8 @@ async def _group(
     is_local = router.is_local(name)
     found, problem = await served_models(provider, PICK_SECONDS)
     own = [one.partition("/")[2] for one in router.providers if one.startswith(f"{name}/")]
-    names = list(dict.fromkeys(filter(None, (provider.model, *own, *found))))
+    served = (one.name for one in found)
+    names = list(dict.fromkeys(filter(None, (provider.model, *own, *served))))
     able = await asyncio.to_thread(_able, name, settings, names, routed_roles(now.role)[0])
     if names and not able and not problem:
         problem = "None of its models can do this."

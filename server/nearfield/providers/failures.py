@@ -57,6 +57,12 @@ _CANNOT = re.compile(
 _NO_MEMORY = re.compile(r"requires more (system|gpu) memory|out of memory")
 _BEHIND = re.compile(r"\bconnection error")
 """A gateway (LiteLLM, with status 500) that does not reach the server behind it."""
+_NO_WAY_OUT = re.compile(
+    r"dial tcp(?! 127\.)|no such host|i/o timeout|tls handshake|max retries exceeded"
+)
+"""An Ollama that does not reach its library, in a stream, or its cloud, with status 500 or 502."""
+_SIGNED_OUT = re.compile(r"signin_url")
+_NO_CLOUD = re.compile(r"ollama cloud is disabled")
 _OWN_FAULTS = (500, 502, 503, 504)
 MAX_WAIT_SECONDS = 86_400.0
 """A server that wants to be left alone for longer is asked again after a day."""
@@ -96,6 +102,15 @@ def of_event(who: Who, error: object) -> ProviderError:
 
 
 def _classify(who: Who, status: int, said: str, wait: float | None) -> ProviderError:
+    if status in (0, 500, 502) and _NO_WAY_OUT.search(said):
+        return Unreachable(
+            f"{who} does not reach its maker's servers.",
+            "Is that machine online? Behind a proxy the server itself needs HTTPS_PROXY.",
+        )
+    if status == 401 and _SIGNED_OUT.search(said):
+        return Unauthorised(f"{who} is signed in to no cloud.", "Run `ollama signin`.")
+    if _NO_CLOUD.search(said):
+        return Unsupported(f"{who} has its cloud turned off.", "Choose a model of that machine.")
     if status in (401, 403) or _NO_KEY.search(said):
         return Unauthorised(f"{who} refused the key.", who.key_hint)
     if status in (429, 529) or _LIMITED.search(said):
@@ -169,8 +184,10 @@ def _telling(body: bytes) -> str:
         return body[:MAX_MESSAGE_CHARS].decode("utf-8", "replace").lower()
     if isinstance(decoded, list) and decoded:
         decoded = decoded[0]  # Gemini wraps its error object in a list.
-    error = decoded.get("error", decoded) if isinstance(decoded, Mapping) else decoded
-    return _flat(error)
+    if not isinstance(decoded, Mapping):
+        return _flat(decoded)
+    # Ollama gives the address to sign in at beside its error.
+    return _flat(decoded.get("error", decoded)) + " signin_url" * ("signin_url" in decoded)
 
 
 def _flat(error: object) -> str:

@@ -7,7 +7,7 @@
 Options are those of `OllamaOptions`. Ollama reloads a model when what shapes it in memory differs
 from the last call's. So `num_ctx` and the like come from the settings alone and are sent with every
 call, and so are `keep_alive` and `shift`. It also gives up loading a model when the request that it
-loads it for is gone; then it is told to load it by a request of its own, which stays.
+loads it for has ended; then it is told to load it by a request of its own, which stays.
 
 Filling in sends `suffix` to models that have the capability "insert" (asked of `/api/show`),
 and to others a raw prompt in their family's control tokens. Without text on both sides of the
@@ -42,7 +42,14 @@ from nearfield.providers.families import edit_form_of, raw_prompt, template_of
 from nearfield.providers.http import ASK_TIMEOUT_SECONDS, Http
 from nearfield.providers.http_provider import HttpProvider, pickable
 from nearfield.providers.lines import JsonLines
-from nearfield.providers.ollama_wire import AnswerLine, ModelInfo, PullStatus, Tag, Tags, is_same
+from nearfield.providers.ollama_wire import (
+    AnswerLine,
+    ListedModels,
+    ModelInfo,
+    PullStatus,
+    Tag,
+    is_same,
+)
 from nearfield.providers.options import ProviderArgs, ServerOptions
 from nearfield.tasks import run_task, stop_task
 from nearfield.types import (
@@ -110,6 +117,10 @@ class Ollama(HttpProvider):
         and chats."""
         shown = self._shown
         can = set(shown.capabilities) if shown else {"completion", "insert", "tools"}
+        can = can or {
+            "completion",
+            "tools",
+        }  # an older server, or one of the cloud: it says nothing
         cloud = is_passed_on(self.model) or bool(shown and shown.remote_host)
         return Capabilities(
             infill="insert" in can or self._template is not None,
@@ -246,6 +257,8 @@ class Ollama(HttpProvider):
         if not request.thinking:
             body["think"] = False
         body |= self._common(request.max_tokens, request.temperature_or(), list(request.stop))
+        if request.tools:
+            body.pop("logprobs", None)  # llama.cpp's server, which is behind it, refuses both
         async with aclosing(self._stream("/api/chat", body, request, Cut.of(request))) as stream:
             async for delta in stream:
                 yield delta
@@ -258,7 +271,7 @@ class Ollama(HttpProvider):
 
     async def _tags(self, path: str, timeout_s: float = ASK_TIMEOUT_SECONDS) -> list[ServedModel]:
         said = await self._http.ask("GET", path, timeout_s=timeout_s)
-        tags: list[Tag] = self._http.convert(said, Tags).models
+        tags: list[Tag] = self._http.convert(said, ListedModels).models
         return pickable(tag.model for tag in tags)
 
     def _common(self, tokens: int, temperature: float, stop: list[str]) -> dict[str, Any]:
@@ -324,7 +337,7 @@ class Ollama(HttpProvider):
         yield Delta(finish=Finish.LENGTH)
 
     def _go_on_loading(self) -> None:
-        """Let the server load the model, if it has not, although nobody waits for an answer."""
+        """Let the server load the model, if it has not, although the request has ended."""
         is_at_it = self._loading is not None and not self._loading.done()
         is_there = time.monotonic() - self._heard < HEARD_SECONDS
         if not (is_at_it or is_there or is_passed_on(self.model)):

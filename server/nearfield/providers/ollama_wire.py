@@ -80,7 +80,7 @@ class Tag(msgspec.Struct, frozen=True):
         )
 
 
-class Tags(msgspec.Struct, frozen=True):
+class ListedModels(msgspec.Struct, frozen=True):
     """The answer of `/api/tags` and `/api/ps`."""
 
     models: list[Tag]

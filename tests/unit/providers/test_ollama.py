@@ -16,10 +16,11 @@ from nearfield.errors import (
     DeadlineExceeded,
     ProviderError,
     RateLimited,
+    Unauthorised,
     Unreachable,
 )
 from nearfield.providers import ollama
-from nearfield.types import Finish, HealthState, InfillRequest
+from nearfield.types import Finish, HealthState, InfillRequest, Tool
 
 from .conftest import Server, json_lines, question
 
@@ -221,6 +222,21 @@ REFUSALS = {
         "model requires more system memory (9.1 GiB) than is available (4.0 GiB)",
         "too little memory for m",
     ),
+    "offline": (
+        502,
+        'Post "https://ollama.com:443/api/chat": dial tcp: lookup ollama.com: no such host',
+        "does not reach its maker's servers",
+    ),
+    "no cloud": (
+        403,
+        "ollama cloud is disabled: remote model is unavailable",
+        "has its cloud turned off",
+    ),
+    "runner gone": (
+        500,
+        'Post "http://127.0.0.1:1/completion": dial tcp 127.0.0.1:1: connection refused',
+        "answered with status 500",
+    ),
 }
 
 
@@ -231,3 +247,39 @@ async def test_refusals(case: str, server: Server, made: Any) -> None:
     with pytest.raises(ProviderError, match=words) as caught:
         [delta async for delta in made("ollama", server.url).chat(question())]
     assert isinstance(caught.value, RateLimited) == (case == "busy")
+
+
+async def test_a_cloud_that_nobody_is_signed_in_to(server: Server, made: Any) -> None:
+    said = {"error": "unauthorized", "signin_url": "https://ollama.com/connect?key=k"}
+    server.answer("/api/chat", said, 401)
+    with pytest.raises(Unauthorised, match="signed in to no cloud") as caught:
+        [delta async for delta in made("ollama", server.url).chat(question())]
+    assert "ollama signin" in caught.value.hint
+
+
+async def test_a_library_that_cannot_be_reached(server: Server, made: Any) -> None:
+    said = 'pull model manifest: Get "https://registry.ollama.ai/v2/": dial tcp: no such host'
+    answer = json_lines({"status": "pulling manifest"}, {"error": said})
+    server.answer("/api/pull", answer, content_type=NDJSON)
+    with pytest.raises(Unreachable, match="does not reach its maker's servers"):
+        [step async for step in made("ollama", server.url).pull()]
+
+
+@pytest.mark.parametrize("with_tools", [False, True])
+async def test_probabilities_are_not_asked_for_beside_tools(
+    with_tools: bool, server: Server, made: Any
+) -> None:
+    """The server of llama.cpp that newer versions ask refuses both together."""
+    end = {"message": {"content": ""}, "done": True, "done_reason": "stop"}
+    server.answer("/api/chat", json_lines(end), content_type=NDJSON)
+    tools = (Tool("look", "", {}),) if with_tools else ()
+    [delta async for delta in made("ollama", server.url).chat(question(tools=tools))]
+    [body] = server.bodies("/api/chat")
+    assert ("logprobs" in body) is not with_tools
+
+
+async def test_a_server_that_says_nothing_of_abilities_chats(server: Server, made: Any) -> None:
+    provider = made("ollama", server.url)
+    await provider.show()
+    can = provider.capabilities
+    assert (can.chat, can.tools, can.infill) == (True, True, False)
