@@ -16,7 +16,7 @@ from enum import StrEnum
 from nearfield.config.schema import Completion
 from nearfield.errors import NearfieldError
 from nearfield.features.completion.postprocess import Shaped
-from nearfield.features.documents import continues_with
+from nearfield.features.documents import AUTO_CLOSERS, continues_with
 from nearfield.files.lines import plain_breaks
 from nearfield.routing.request_context import Offer
 from nearfield.types import Cell, CompletionRequest, Delta, Finish, Reason, Usage
@@ -45,6 +45,8 @@ AFTER_CHARS = 300
 MAX_ENTRIES = 256
 """Over all documents, about 2 KB each. llama.vim keeps 250."""
 
+_CLOSERS = "".join(AUTO_CLOSERS)
+
 _TAIL_CHARS = 24
 """Length of the text that is searched for: rare enough, and quick to find."""
 
@@ -57,6 +59,7 @@ class Ending(StrEnum):
     LENGTH = "length"  # `max_tokens` were written
     DEADLINE = "deadline"
     UNSURE = "unsure"  # a token was so unlikely that the text after it would not be shown
+    OVERTAKEN = "overtaken"  # the user has typed something else
     FAILED = "failed"
 
 
@@ -64,6 +67,7 @@ _CUT_OFF: dict[Ending | None, Reason] = {
     Ending.LENGTH: Reason.LENGTH,
     Ending.DEADLINE: Reason.DEADLINE,
     Ending.UNSURE: Reason.UNSURE,
+    Ending.OVERTAKEN: Reason.STALE,
 }
 
 
@@ -354,6 +358,20 @@ class CompletionCache:
         """Drop the answers for `uri`, or all of them."""
         for key in [key for key in self._entries if uri in (None, key[0])]:
             del self._entries[key]
+
+
+def is_typed_along(request: CompletionRequest, written: str, text: str) -> bool:
+    """Return whether the document of `request` became `text` by typing what a model has `written`
+    at the cursor, as far as both go. The editor may have inserted closers after it."""
+    before, offset = request.snapshot.text, request.offset
+    end = offset + len(text) - len(before)
+    if not written or end < offset or request.selected is not None:
+        return False
+    if text[:offset] != before[:offset] or text[end:] != before[offset:]:
+        return False
+    typed = plain_breaks(text[offset:end])
+    ways = (typed, typed.rstrip(_CLOSERS))
+    return any(written.startswith(way) or way.startswith(written) for way in ways)
 
 
 def _text_hash(text: str, offset: int, continuation: str) -> int:

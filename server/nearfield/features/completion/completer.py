@@ -2,7 +2,8 @@
 
 Every request gets one answer and one trace. A newer request for the same document ends the running
 one, which answers "superseded". A cancelled one closes its stream and writes its trace before the
-cancellation is raised. Past the deadline the answer is a whole line or nothing.
+cancellation is raised. But while the user types what the model writes, the stream goes on and
+answers a later request. Past the deadline the answer is a whole line or nothing.
 
 A suggestion is complete by the syntax tree (the stream is closed as soon as it is), checked in the
 document, and for the version that was asked about. A result that comes too late is only cached.
@@ -30,10 +31,16 @@ from nearfield.features.completion.answers import (
     CompletionCache,
     Ending,
     Generated,
+    is_typed_along,
 )
 from nearfield.features.completion.postprocess import Shaped, Shaper
 from nearfield.features.completion.prompting import included
-from nearfield.features.completion.question import Questions, RequestScope, wait_ms
+from nearfield.features.completion.question import (
+    PreparedQuestion,
+    Questions,
+    RequestScope,
+    wait_ms,
+)
 from nearfield.features.document_filter import DocumentFilter
 from nearfield.features.documents import Answered, Document, Documents
 from nearfield.features.feature import Feature
@@ -45,7 +52,7 @@ from nearfield.features.trace import RequestMetrics, TraceLog
 from nearfield.files.lines import plain_breaks
 from nearfield.routing.request_context import RequestContext, Task
 from nearfield.routing.router import Restart, Router
-from nearfield.tasks import stop_task
+from nearfield.tasks import run_task, stop_task
 from nearfield.types import (
     CompletionAnswer,
     CompletionRequest,
@@ -71,6 +78,8 @@ UNNOTICED_MS = 150.0
 NOT_SHOWABLE = frozenset({Reason.REPEATS, Reason.SYNTAX})
 """Reasons for which an alternative takes the place of the first answer."""
 
+_ENDED_BY_US = (Ending.ENOUGH, Ending.UNSURE, Ending.OVERTAKEN)
+
 NextEditFor = Callable[[CompletionRequest], Awaitable[Suggestion | None]]
 """Returns the next edit at the cursor, which takes precedence over the model."""
 
@@ -86,6 +95,13 @@ class _Turn:
     document: Document
     deadline: float
     scope: RequestScope | None = None
+
+    def is_wanted(self, written: str) -> bool:
+        """Return whether the user has typed nothing since but what a model has `written`."""
+        if not self.document.is_past(self.request.snapshot):
+            return True
+        text = self.document.snapshot.text
+        return self.document.is_open and is_typed_along(self.request, written, text)
 
     def past(self) -> Reason:
         """Return why an answer comes too late to be shown, `SHOWN` if it does not."""
@@ -109,6 +125,21 @@ class _Turn:
             model=completion.model,
             prompt=completion.prompt,
         )
+
+
+@dataclass(frozen=True, slots=True)
+class _Stream:
+    """A model's answer as it comes. It goes on while the user types what it writes, so that a slow
+    model need not begin again at each key."""
+
+    turn: _Turn
+    found: Generated
+    task: asyncio.Task[CompletionAnswer]
+
+    @property
+    def is_wanted(self) -> bool:
+        """Return whether it answers what will be asked next, by what is known of it."""
+        return not self.turn.request.invoked and self.turn.is_wanted(self.found.text)
 
 
 class Completer(Feature):
@@ -135,6 +166,7 @@ class Completer(Feature):
         self._health = health
         self._offers = offers
         self._running: dict[str, asyncio.Task[CompletionAnswer]] = {}
+        self._streams: dict[str, _Stream] = {}
         self._suggestions = 0
         self._alternatives = AlternativeSearch(scheduler, self._one_more)
         self.configure(FolderConfigs(Config()), None)
@@ -156,22 +188,24 @@ class Completer(Feature):
             self._alternatives.stop()
 
     def closed(self, uri: str) -> None:
-        """End the document's running request; drop its answers."""
-        task = self._running.pop(uri, None)
-        if task is not None:
-            task.cancel()
+        """End the document's running request and stream; drop its answers."""
+        stream = self._streams.pop(uri, None)
+        for task in (self._running.pop(uri, None), stream and stream.task):
+            if task is not None:
+                task.cancel()
         self._alternatives.stop(uri)
         self.cache.forget(uri)
 
     @property
     def is_busy(self) -> bool:
         """Return whether a request is running."""
-        return bool(self._running)
+        return bool(self._running or self._streams)
 
     async def aclose(self) -> None:
         """End every request."""
         self._alternatives.stop()
-        for task in tuple(self._running.values()):
+        streams = [stream.task for stream in self._streams.values()]
+        for task in (*self._running.values(), *streams):
             await stop_task(task)
 
     async def complete(self, request: CompletionRequest) -> CompletionAnswer:
@@ -233,7 +267,8 @@ class Completer(Feature):
     async def _answer(
         self, request: CompletionRequest, settings: Completion, metrics: RequestMetrics
     ) -> CompletionAnswer:
-        """Answer from the next edits, else from the cache, else from a model."""
+        """Answer from the next edits, else from the cache, else from what is being written, else
+        from a model."""
         snapshot, router = request.snapshot, self._router
         if refused := self._filter.reason(snapshot):
             return CompletionAnswer(reason=refused)
@@ -252,21 +287,43 @@ class Completer(Feature):
         matches = self._cached(turn)
         if router is not None:
             turn.scope = self.questions.scope(snapshot, settings, router)
-        if matches:
-            cached = self._checked_before(turn, matches)
-            if cached is None:
-                cached = await self._checked_now(turn, matches)
-            if cached is not None:
-                metrics.situation = Situation.CACHED
-                # A manual request right after a shown suggestion asks for alternatives.
-                first = matches[0].completion
-                is_seen = self._alternatives.found is not None or not first.unasked(settings)
-                is_again = request.invoked and is_seen
-                wait = ALTERNATIVES_SECONDS if is_again else 0.0
-                return await self._with_alternatives(turn, cached, wait)
+        cached = await self._from_cache(turn, matches)
+        if cached is None and await self._is_written(turn):
+            cached = await self._from_cache(turn, self._cached(turn))
+        if cached is not None:
+            return cached
         if turn.scope is not None:
             await asyncio.sleep(wait_ms(request, document, turn.scope.can, settings) / 1000)
         return await self._from_model(turn)
+
+    async def _from_cache(
+        self, turn: _Turn, matches: Sequence[CacheMatch]
+    ) -> CompletionAnswer | None:
+        """Answer as an earlier request was answered, if one fits."""
+        if not matches:
+            return None
+        cached = self._checked_before(turn, matches) or await self._checked_now(turn, matches)
+        if cached is None:
+            return None
+        turn.metrics.situation = Situation.CACHED
+        # A manual request right after a shown suggestion asks for alternatives.
+        first = matches[0].completion
+        is_seen = self._alternatives.found is not None or not first.unasked(turn.settings)
+        wait = ALTERNATIVES_SECONDS if turn.request.invoked and is_seen else 0.0
+        return await self._with_alternatives(turn, cached, wait)
+
+    async def _is_written(self, turn: _Turn) -> bool:
+        """Wait for the stream of a former request whose text the user has typed since, and return
+        whether there was one. Another stream is ended."""
+        request = turn.request
+        stream = self._streams.get(request.snapshot.uri)
+        if stream is None:
+            return False
+        if request.invoked or not stream.is_wanted:
+            await stop_task(stream.task)
+            return False
+        await asyncio.wait({stream.task}, timeout=max(0.0, turn.deadline - time.monotonic()))
+        return True
 
     async def _from_model(self, turn: _Turn) -> CompletionAnswer:
         request, document, metrics, scope = turn.request, turn.document, turn.metrics, turn.scope
@@ -274,36 +331,55 @@ class Completer(Feature):
             return CompletionAnswer(reason=Reason.STALE)
         if scope is None:
             return CompletionAnswer(reason=Reason.NOT_READY)
+        uri = request.snapshot.uri
         asked = await self.questions.make(request, document, scope, turn.deadline)
-        expected, context = asked.plans[asked.default], asked.context
-        document.window = expected.piece.window
         metrics.included = asked.included
-        if self._offers.accepted:
-            accepted = self._offers.take(request.snapshot.root or "", Task.COMPLETE)
-            context = replace(context, accepted=accepted)
         found = Generated(min_logprob=asked.min_logprob)
+        task = run_task(self._written(turn, scope, asked, found), f"write {request.id}")
+        stream = self._streams[uri] = _Stream(turn, found, task)
+        task.add_done_callback(self._stream_ended)
         try:
-            await _read(found, scope.router, asked.request, context, asked.shaper)
+            await asyncio.wait({task})
         finally:
-            if context.accepted or found.offers:
-                self._offers.settle(context, found.asked, found.offers)
+            if not task.done() and not (document.is_past(request.snapshot) and stream.is_wanted):
+                await stop_task(task)
             metrics.provider, metrics.model = found.provider, found.model
             metrics.usage = found.usage
-            if found.watch.first is not None:
-                plan = asked.used(found)
-                if plan is not expected:
-                    metrics.included = included(plan.piece, asked.request.path)
-                new_chars = plan.new_chars
-                self.questions.rates.learn(found.provider, found.watch, new_chars, metrics.usage)
-                document.sent(plan.sent)
-                found.prompt = plan.sent.text.hash
-        answer = self._judged(turn, found, asked.shaper)
+        answer = task.result()
         if request.invoked and answer.reason in NOT_SHOWABLE and scope.is_local:
             return await self._instead(turn, found.text, answer)
         decode_ms = metrics.usage.decode_ms if metrics.usage else None
         their_ms = MAX_ALTERNATIVES * (decode_ms or 0.0)
         wait = their_ms / 1000 if their_ms <= UNNOTICED_MS else 0.0
         return await self._with_alternatives(turn, answer, wait)
+
+    def _stream_ended(self, task: asyncio.Task[CompletionAnswer]) -> None:
+        self._streams = {uri: one for uri, one in self._streams.items() if one.task is not task}
+
+    async def _written(
+        self, turn: _Turn, scope: RequestScope, asked: PreparedQuestion, found: Generated
+    ) -> CompletionAnswer:
+        """Read the model's answer into `found`, and cache it."""
+        request, document, metrics = turn.request, turn.document, turn.metrics
+        expected, context = asked.plans[asked.default], asked.context
+        document.window = expected.piece.window
+        if self._offers.accepted:
+            accepted = self._offers.take(request.snapshot.root or "", Task.COMPLETE)
+            context = replace(context, accepted=accepted)
+        try:
+            await _read(found, scope.router, asked.request, context, asked.shaper, turn)
+        finally:
+            if context.accepted or found.offers:
+                self._offers.settle(context, found.asked, found.offers)
+            if found.watch.first is not None:
+                plan = asked.used(found)
+                if plan is not expected:
+                    metrics.included = included(plan.piece, asked.request.path)
+                usage, new_chars = found.usage, plan.new_chars
+                self.questions.rates.learn(found.provider, found.watch, new_chars, usage)
+                document.sent(plan.sent)
+                found.prompt = plan.sent.text.hash
+        return self._judged(turn, found, asked.shaper)
 
     def _judged(self, turn: _Turn, found: Generated, shaper: Shaper) -> CompletionAnswer:
         """Shape and cache what came; show it only if it still belongs to the document."""
@@ -463,8 +539,10 @@ async def _read(
     request: InfillRequest,
     context: RequestContext,
     shaper: Shaper,
+    turn: _Turn | None = None,
 ) -> None:
-    """Stream the answer to `request` into `found` until it ends or `shaper` has enough.
+    """Stream the answer to `request` into `found` until it ends, `shaper` has enough, or the user
+    has typed something else in the document of `turn`.
 
     The stream is always closed at the end, which frees the model. A `NearfieldError` is stored in
     `found.error`; a cancellation is raised.
@@ -487,7 +565,13 @@ async def _read(
                         found.ending = Ending.ENOUGH
                     elif found.is_unforgivable:
                         found.ending = Ending.UNSURE
-                    is_stopped = found.ending in (Ending.ENOUGH, Ending.UNSURE)
+                    elif (
+                        turn
+                        and turn.document.snapshot.text is not turn.request.snapshot.text
+                        and not turn.is_wanted(found.text)
+                    ):
+                        found.ending = Ending.OVERTAKEN
+                    is_stopped = found.ending in _ENDED_BY_US
                     if is_stopped:
                         route.enough()
     except TimeoutError:
