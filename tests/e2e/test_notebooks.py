@@ -172,9 +172,12 @@ def test_an_edit_is_the_cell_s(wire: StartWire, folder: Path) -> None:
 
 
 def test_a_hover_in_a_cell(wire: StartWire, folder: Path) -> None:
-    book = Book(wire("--stdio"), folder, {"match": "", "text": "It counts."}, hover={"wait_ms": 15_000})
+    book = Book(
+        wire("--stdio"), folder, {"match": "", "text": "It counts."}, hover={"wait_ms": 15_000}
+    )
     book.open(FIRST)
-    params = {"textDocument": {"uri": book.cell(0)}, "position": {"line": 0, "character": 6}}
+    where = {"line": 0, "character": 6}
+    params = {"textDocument": {"uri": book.cell(0)}, "position": where}
     assert "mean_of_rows" in json.dumps(book.w.ask("textDocument/hover", params))
 
 
