@@ -557,7 +557,8 @@ class Delta:
 class Capabilities:
     """A provider's capabilities. `local` is true only if nothing leaves the machine. Rates are in
     tokens per second as measured on this machine, None while unknown. `edit` is the form of
-    next-edit prompts that the model takes."""
+    next-edit prompts that the model takes. `yields` says that a chat gives way to a completion, so
+    that explanations may be prepared."""
 
     infill: bool = False
     chat: bool = False
@@ -565,6 +566,7 @@ class Capabilities:
     tools: bool = False
     schema: bool = False
     local: bool = False
+    yields: bool = False
     context_tokens: int | None = None
     prefill_rate: float | None = None
     decode_rate: float | None = None

@@ -114,7 +114,7 @@ class Hover(msgspec.Struct, frozen=True, kw_only=True):
         time.""")] = 300
     prepare: Annotated[bool, only_off, about("""
         Whether the explanation of what the cursor rests on is prepared while nobody types, by
-        models of this machine alone.""")] = True
+        the embedded engine alone, which leaves it for a completion.""")] = True
 
 
 class Engine(msgspec.Struct, frozen=True, kw_only=True):

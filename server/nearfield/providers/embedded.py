@@ -182,6 +182,7 @@ class WorkerProvider:
             tools=chats,
             schema=True,
             local=True,
+            yields=True,
             context_tokens=info.document_tokens if info else None,
             prefill_rate=rates[0] if rates and rates[0] else None,
             decode_rate=rates[1] if rates and rates[1] else None,

@@ -15,7 +15,7 @@ ScriptedOptions (`[providers.NAME].options`):
   what the function answered is played before all others.
 * `script`: the path of a JSON file that holds such a list, or an object of these same options.
 * `edit_form`: the form of next-edit prompts that it takes; none when empty.
-* `context_tokens`, `prefill_rate`, `decode_rate`: what `capabilities` says.
+* `context_tokens`, `prefill_rate`, `decode_rate`, `yields`: what `capabilities` says.
 * `load_ms`: how long its model takes to load, once it is asked or told to `start`; 0: loaded.
 * `model`: see `ProviderSettings.model`; "scripted" when empty.
 
@@ -113,6 +113,7 @@ class ScriptedOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     context_tokens: int | None = None
     prefill_rate: float | None = None
     decode_rate: float | None = None
+    yields: bool = True
     load_ms: Annotated[float, Meta(ge=0)] = 0
 
 
@@ -148,6 +149,7 @@ class Scripted:
             tools=True,
             schema=True,
             local=True,
+            yields=options.yields,
             context_tokens=options.context_tokens,
             prefill_rate=options.prefill_rate,
             decode_rate=options.decode_rate,

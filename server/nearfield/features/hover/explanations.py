@@ -27,7 +27,7 @@ from nearfield.features.remote_choice import RemoteChoice
 from nearfield.routing.request_context import RequestContext, Task
 from nearfield.routing.router import Restart, Router
 from nearfield.tasks import describe, stop_task
-from nearfield.types import HealthState, Usage
+from nearfield.types import WOULD_ANSWER, HealthState, Usage
 
 log = logging.getLogger(__name__)
 
@@ -165,7 +165,8 @@ async def _can_answer(
     router: Router, request: ExplanationRequest, context: RequestContext, loads: bool
 ) -> bool:
     """Return whether the first provider is ready, or may be loaded (`loads`). A model that is being
-    loaded already is not waited for."""
+    loaded already is not waited for. Without `loads` no user has asked: only a provider may
+    answer that yields to completions."""
     candidates = router.candidates(router.choose(request.request, context).role)
     first = next((one for one in candidates if one.capabilities.chat), None)
     if first is None:
@@ -176,7 +177,9 @@ async def _can_answer(
         state = (await first.health()).state
     except ProviderError:
         return False
-    return state is HealthState.READY or (loads and state is HealthState.IDLE)
+    if not loads:
+        return state is HealthState.READY and first.capabilities.yields
+    return state in WOULD_ANSWER
 
 
 async def _listen(

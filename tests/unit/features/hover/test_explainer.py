@@ -203,6 +203,18 @@ async def test_the_symbol_at_a_resting_cursor_is_explained_in_advance(
     assert len(chats(provider)) == 1
 
 
+async def test_in_advance_no_server_is_asked_that_a_completion_would_wait_for(
+    opened: Opened,
+) -> None:
+    provider = scripted("fake", {"text": GOOD}, yields=False)
+    service = await opened(provider, wait_ms=15_000, prepare=True)
+    await service.explainer._prepare(snapshot(), AT_CALL)  # pyright: ignore[reportPrivateUsage]
+    await until(lambda: not service.explainer._explanations.is_running)  # pyright: ignore[reportPrivateUsage]
+    assert not chats(provider)
+    assert "rectangle" in await shown(service)
+    assert len(chats(provider)) == 1
+
+
 async def test_nothing_of_an_excluded_file_is_explained(start: Start) -> None:
     provider = scripted("fake", {"text": GOOD})
     config = msgspec.convert({"files": {"exclude": ["a.py"]}, "hover": {"wait_ms": 1000}}, Config)
