@@ -319,11 +319,16 @@ class Completer(Feature):
         stream = self._streams.get(request.snapshot.uri)
         if stream is None:
             return False
-        if request.invoked or not stream.is_wanted:
-            await stop_task(stream.task)
-            return False
-        await asyncio.wait({stream.task}, timeout=max(0.0, turn.deadline - time.monotonic()))
-        return True
+        is_wanted = not request.invoked and stream.is_wanted
+        try:
+            if is_wanted:
+                seconds = max(0.0, turn.deadline - time.monotonic())
+                await asyncio.wait({stream.task}, timeout=seconds)
+        finally:
+            # Cancelled by another key, it may answer that one.
+            if not (turn.document.is_past(request.snapshot) and stream.is_wanted):
+                await stop_task(stream.task)
+        return is_wanted
 
     async def _from_model(self, turn: _Turn) -> CompletionAnswer:
         request, document, metrics, scope = turn.request, turn.document, turn.metrics, turn.scope

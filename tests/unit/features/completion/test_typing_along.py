@@ -65,6 +65,18 @@ async def test_a_cancelled_request_leaves_it_to_the_next(start: Start) -> None:
     assert len(completions(model)) == 1
 
 
+async def test_a_cancelled_request_that_waits_for_it_frees_the_model(start: Start) -> None:
+    model, user, first = await begun(start)
+    user.type("(")
+    second = asyncio.create_task(user.said())
+    await until(first.done)
+    second.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await second
+    assert model.streaming == 0
+    assert len(completions(model)) == 1
+
+
 async def test_an_editor_may_close_brackets(start: Start) -> None:
     model, user, first = await begun(start)
     user.edit(user.cursor, user.cursor, "()")
