@@ -17,17 +17,18 @@ export interface Loaded<T> {
 export function useLoaded<T>(path: string, view: string): Loaded<T> {
   const [value, setValue] = useState<T | null>(null);
   const [error, setError] = useState<ApiError | null>(null);
-  const current = useRef("");
+  const asked = useRef(0);
   const reload = useCallback(() => {
-    current.current = path;
+    // Answers may overtake each other: the last question has the last word.
+    const number = (asked.current += 1);
     void get<T>(path).then(
       (answer) => {
-        if (current.current !== path) return;
+        if (number !== asked.current) return;
         setValue(answer);
         setError(null);
       },
       (failure: unknown) => {
-        if (current.current !== path || !(failure instanceof ApiError)) return;
+        if (number !== asked.current || !(failure instanceof ApiError)) return;
         setError(failure);
       },
     );

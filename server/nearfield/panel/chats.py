@@ -69,6 +69,8 @@ class ChatsView:
             raise BadRequest(f"Write up to {MAX_MESSAGE_CHARS} characters.", "message")
         chat = await asyncio.to_thread(self._loaded, said.id)
         chats = await self._running(chat.workspace)
+        # What answers may have had to start, and the chat may have been deleted meanwhile.
+        chat = await asyncio.to_thread(self._loaded, said.id)
         await exchange.stream(_answer(chats, chat, said.message))
 
     async def aclose(self) -> None:

@@ -138,9 +138,11 @@ class ChatService:
 
     async def delete(self, session: str) -> bool:
         """Forget a conversation and delete what is kept of it; whether there was one."""
-        was_open = self.close(session)
+        found = self._sessions.pop(session, None)
+        if found is not None:
+            found.is_deleted = True
         was_kept = self._kept is not None and await asyncio.to_thread(self._kept.delete, session)
-        return was_open or was_kept
+        return found is not None or was_kept
 
     async def _end(self, session: ChatSession, ask: Ask, reply: Reply) -> None:
         """Keep what was said."""
@@ -148,6 +150,8 @@ class ChatService:
             own, user = self._brains.configs.of(ask.workspace), self._brains.configs.user
             try:
                 await asyncio.to_thread(self._kept.save, session, own.chat, user.chat)
+                if session.is_deleted:  # while it was written
+                    await asyncio.to_thread(self._kept.delete, session.id)
             except (NearfieldError, OSError) as error:
                 why = error.message if isinstance(error, NearfieldError) else error.strerror
                 log.warning("a chat could not be kept: %s", type(error).__name__)

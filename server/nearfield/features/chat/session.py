@@ -78,7 +78,8 @@ class ChatSession:
     """A conversation. `lock` is held while it answers; `summary` is what is left of turns that did
     not fit any more, with the files of those turns that are kept whole. `exchanges` is all that was
     said, for the user; `workspace` is the folder that it began in, and with `is_mixed` messages
-    from other folders followed. `begun` is in seconds since the epoch. `wishes` are the user's."""
+    from other folders followed. `begun` is in seconds since the epoch. `wishes` are the user's.
+    After `is_deleted` an answer that is still coming is not kept."""
 
     id: str
     turns: list[ChatTurn] = field(default_factory=list[ChatTurn])
@@ -88,6 +89,7 @@ class ChatSession:
     begun: float = field(default_factory=time.time)
     wishes: ChatWishes = field(default_factory=ChatWishes)
     is_mixed: bool = False
+    is_deleted: bool = False
     granted: set[str] = field(default_factory=set[str])
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     used: float = field(default_factory=time.monotonic)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import re
 import shutil
 import stat
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -46,6 +48,26 @@ def restarted(t: Talk, kept: KeptChats) -> Talk:
     """The same user after the process has ended."""
     t.chat = ChatService(t, t.person, store=t.store, kept=kept)
     return t
+
+
+async def test_a_chat_deleted_while_it_is_written_stays_deleted(
+    keeping: Callable[..., Talk], kept: KeptChats, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun, deleted, write = threading.Event(), threading.Event(), kept_chats.write_private
+
+    def write_late(path: Path, content: bytes) -> None:
+        begun.set()
+        assert deleted.wait(30)
+        write(path, content)
+
+    t = keeping({"text": "A shop."})
+    monkeypatch.setattr(kept_chats, "write_private", write_late)
+    answer = asyncio.create_task(t.say("what is it?", session="one"))
+    assert await asyncio.to_thread(begun.wait, 30)
+    assert await t.chat.delete("one")
+    deleted.set()
+    assert (await answer).text == "A shop."
+    assert kept.heads() == []
 
 
 async def test_the_wishes_of_a_chat_are_kept_without_secrets(
