@@ -23,11 +23,11 @@ from nearfield.errors import ConfigError, NearfieldError, NotPermitted
 from nearfield.features.role_models import AUTO, ServedRole, let_serve, routed_roles
 from nearfield.providers.registry import build
 from nearfield.routing.provider_pool import can
+from nearfield.types import ServedModel
 
 if TYPE_CHECKING:
     from nearfield.providers.base import Provider
     from nearfield.routing.router import RoleStatus, Router
-from nearfield.types import ServedModel
 
 PICK_SECONDS = 3.0
 """A menu is not kept waiting longer by a server that does not say which models it has."""

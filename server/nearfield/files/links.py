@@ -21,3 +21,12 @@ def resolved(path: Path) -> Path:
     opening them says what is wrong; `Path.resolve` raises `RuntimeError` for them before Python
     3.13."""
     return Path(os.path.realpath(path))
+
+
+def real_folder(folder: str) -> str:
+    """Return a folder without links on its way, so that all who write its path mean the same; ""
+    stays, and what is no path, such as one with a null character."""
+    try:
+        return os.path.realpath(folder) if folder else ""
+    except ValueError:
+        return folder

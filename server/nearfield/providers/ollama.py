@@ -117,10 +117,8 @@ class Ollama(HttpProvider):
         and chats."""
         shown = self._shown
         can = set(shown.capabilities) if shown else {"completion", "insert", "tools"}
-        can = can or {
-            "completion",
-            "tools",
-        }  # an older server, or one of the cloud: it says nothing
+        # An older server, or one of the cloud, says nothing.
+        can = can or {"completion", "tools"}
         cloud = is_passed_on(self.model) or bool(shown and shown.remote_host)
         return Capabilities(
             infill="insert" in can or self._template is not None,

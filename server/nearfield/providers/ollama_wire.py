@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 from msgspec import field
 
-from nearfield.coerce import NotJson, shallow
+from nearfield.coerce import shallow_object
 from nearfield.providers.address import is_passed_on
 from nearfield.providers.openai_chat import TokenProb
 from nearfield.types import Message, ServedModel, ToolCall, Usage
@@ -132,7 +132,7 @@ def messages(turns: tuple[Message, ...]) -> list[dict[str, Any]]:
             message["tool_call_id"] = turn.tool_call_id
         if turn.tool_calls:
             message["tool_calls"] = [
-                {"id": c.id, "function": {"name": c.name, "arguments": _object(c.arguments)}}
+                {"id": c.id, "function": {"name": c.name, "arguments": shallow_object(c.arguments)}}
                 for c in turn.tool_calls
             ]
         plain.append(message)
@@ -143,13 +143,6 @@ def tool_call(call: OllamaToolCall, index: int) -> ToolCall:
     """Return a call as the other providers tell it."""
     arguments = json.dumps(call.function.arguments)
     return ToolCall(call.id or f"call-{index}", call.function.name, arguments)
-
-
-def _object(arguments: str) -> Any:
-    try:
-        return shallow(arguments)
-    except NotJson:
-        return {}
 
 
 def _ms(ns: int | None) -> float | None:

@@ -13,7 +13,6 @@ All methods block; callers on the event loop use a thread. Any fault of the file
 from __future__ import annotations
 
 import json
-import os
 import sqlite3
 import threading
 import time
@@ -26,6 +25,7 @@ from typing import Any
 
 from nearfield.coerce import storable
 from nearfield.config.paths import data_dir
+from nearfield.files.links import real_folder
 from nearfield.files.private import private_database
 from nearfield.routing.consent import Consent, ConsentRecord
 from nearfield.routing.ledger import (
@@ -62,7 +62,7 @@ class Store:
         """
         row = self._one(
             "SELECT consent, destination FROM consent WHERE workspace = ? AND provider = ?",
-            (_folder(workspace), provider),
+            (real_folder(workspace), provider),
         )
         if row is None or not workspace:
             return Consent.UNASKED
@@ -74,12 +74,12 @@ class Store:
         with self._file.writing() as db:
             db.execute(
                 "INSERT OR REPLACE INTO consent VALUES (?, ?, ?, ?, ?)",
-                (_folder(workspace), provider, destination, consent.value, time.time()),
+                (real_folder(workspace), provider, destination, consent.value, time.time()),
             )
 
     def revoke(self, workspace: str | None, provider: str | None) -> int:
         """Forget decisions: of one workspace or provider, or all for None. Returns how many."""
-        folder = None if workspace is None else _folder(workspace)
+        folder = None if workspace is None else real_folder(workspace)
         with self._file.writing() as db:
             return db.execute(
                 "DELETE FROM consent WHERE (?1 IS NULL OR workspace = ?1)"
@@ -355,14 +355,6 @@ _COLUMNS = (
     "id, at, workspace, provider, model, destination, task, files, bytes, redactions, digest,"
     " content, outcome, tokens_in, tokens_out, price"
 )
-
-
-def _folder(workspace: str) -> str:
-    """Return one name for a workspace, however an editor or a shell wrote its path."""
-    try:
-        return os.path.realpath(workspace) if workspace else workspace
-    except ValueError:  # no path, as one with a null character
-        return workspace
 
 
 def _where(wanted: EntryFilter) -> tuple[str, list[Any]]:

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -27,6 +26,7 @@ from nearfield.config.schema import Chat
 from nearfield.errors import NearfieldError
 from nearfield.features.chat.protocol import ChatWishes, TurnPart
 from nearfield.features.chat.session import ChatSession, ChatTurn, Exchange
+from nearfield.files.links import real_folder
 from nearfield.files.private import (
     drafts,
     forget_drafts,
@@ -234,12 +234,8 @@ def _deleted(path: Path) -> bool:
 
 
 def real(workspace: str) -> str:
-    """Return a folder without links on its way, as text that can be kept, so that all frontends
-    mean the same."""
-    try:
-        return storable(os.path.realpath(workspace)) if workspace else ""
-    except ValueError:  # no path, as one with a null character
-        return workspace
+    """Return a folder without links on its way, as text that can be kept."""
+    return storable(real_folder(workspace))
 
 
 def markdown(chat: KeptChat) -> str:

@@ -284,22 +284,20 @@ class Completer(Feature):
         milliseconds = settings.invoked_deadline_ms if request.invoked else settings.deadline_ms
         deadline = metrics.started + milliseconds / 1000
         turn = _Turn(request, settings, metrics, document, deadline)
-        matches = self._cached(turn)
         if router is not None:
             turn.scope = self.questions.scope(snapshot, settings, router)
-        cached = await self._from_cache(turn, matches)
+        cached = await self._from_cache(turn)
         if cached is None and await self._is_written(turn):
-            cached = await self._from_cache(turn, self._cached(turn))
+            cached = await self._from_cache(turn)
         if cached is not None:
             return cached
         if turn.scope is not None:
             await asyncio.sleep(wait_ms(request, document, turn.scope.can, settings) / 1000)
         return await self._from_model(turn)
 
-    async def _from_cache(
-        self, turn: _Turn, matches: Sequence[CacheMatch]
-    ) -> CompletionAnswer | None:
+    async def _from_cache(self, turn: _Turn) -> CompletionAnswer | None:
         """Answer as an earlier request was answered, if one fits."""
+        matches = self._cached(turn)
         if not matches:
             return None
         cached = self._checked_before(turn, matches) or await self._checked_now(turn, matches)
@@ -377,13 +375,11 @@ class Completer(Feature):
             if context.accepted or found.offers:
                 self._offers.settle(context, found.asked, found.offers)
             if found.watch.first is not None:
-                plan = asked.used(found)
+                plan = asked.used(found, document)
                 if plan is not expected:
                     metrics.included = included(plan.piece, asked.request.path)
                 usage, new_chars = found.usage, plan.new_chars
                 self.questions.rates.learn(found.provider, found.watch, new_chars, usage)
-                document.sent(plan.sent)
-                found.prompt = plan.sent.text.hash
         return self._judged(turn, found, asked.shaper)
 
     def _judged(self, turn: _Turn, found: Generated, shaper: Shaper) -> CompletionAnswer:
@@ -412,13 +408,12 @@ class Completer(Feature):
             shaped = replace(shaped, reason=Reason.CONTROL_TOKEN)
         completion = CachedCompletion.of(request, found, shaped, part=bool(part))
         self.cache.put(request, completion)
-        hidden = Reason.SHOWN if request.invoked else completion.unasked(turn.settings)
         _add_confidence(metrics, completion)
         if past := turn.past():
             return CompletionAnswer(reason=past)
         if not shaped.text:
             return CompletionAnswer(reason=shaped.reason)
-        if hidden:
+        if hidden := turn.hidden(completion):
             return CompletionAnswer(reason=hidden)
         return CompletionAnswer((self._suggestion(turn, shaped, completion),))
 
@@ -528,9 +523,7 @@ class Completer(Feature):
         found = Generated()
         await _read(found, router, infill, asked.context, asked.shaper)
         if found.watch.first is not None:
-            sent = asked.used(found).sent
-            document.sent(sent)
-            found.prompt = sent.text.hash
+            asked.used(found, document)
         if found.ending is Ending.FAILED:
             return "", None
         lines = found.whole_lines()

@@ -81,10 +81,13 @@ class PreparedQuestion:
     included: tuple[Included, ...]
     min_logprob: float
 
-    def used(self, found: Generated) -> PromptPlan:
-        """Return the prompt that the provider of `found` has read."""
+    def used(self, found: Generated, document: Document) -> PromptPlan:
+        """Return the prompt that the provider of `found` has read, and note it."""
         variant = found.reported.variant if found.reported is not None else None
-        return self.plans[self.default if variant is None else variant]
+        plan = self.plans[self.default if variant is None else variant]
+        document.sent(plan.sent)
+        found.prompt = plan.sent.text.hash
+        return plan
 
 
 @dataclass(frozen=True, slots=True)
