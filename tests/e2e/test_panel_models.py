@@ -4,6 +4,7 @@ removing, measuring."""
 from __future__ import annotations
 
 import json
+import os
 import re
 import threading
 from collections.abc import Iterator
@@ -70,7 +71,12 @@ def test_a_model_is_fetched_with_a_pause_verified_used_and_removed(
             row.get_by_role("button", name="Verify tiny", exact=True).click()
             expect(row).to_contain_text("verified")
             (file,) = (tmp_path / "cache").rglob("tiny.gguf")
-            file.write_bytes(CONTENT[:-1] + b"?")
+            # The size and time of the right file: only reading it again shows the change.
+            when = file.stat().st_mtime_ns
+            changed = tmp_path / "changed"
+            changed.write_bytes(CONTENT[:-1] + b"?")
+            os.utime(changed, ns=(when, when))
+            changed.replace(file)
             row.get_by_role("button", name="Verify tiny", exact=True).click()
             expect(row).to_contain_text("has changed since it came")
             row.get_by_role("button", name="Remove tiny", exact=True).click()

@@ -248,11 +248,11 @@ function Say({ id, reload }: { id: string; reload: () => void }): JSX.Element {
           )}
         </Field>
         {answer === null ? (
-          <Button kind="main" disabled={message.trim() === ""} onPress={() => void ask()}>
+          <Button key="ask" kind="main" disabled={message.trim() === ""} onPress={() => void ask()}>
             Ask
           </Button>
         ) : (
-          <Button kind="danger" onPress={() => running.current?.abort()}>
+          <Button key="stop" kind="danger" onPress={() => running.current?.abort()}>
             Stop
           </Button>
         )}

@@ -22,9 +22,10 @@ export function Actions({ of }: { of: Model }): JSX.Element {
       />
     );
   const last = jobs.value.find((one) => one.about === of.name && one.kind !== "benchmark");
+  // The keys give each state its own buttons: one that changes under the pointer is not pressed.
   if (!of.installed)
     return (
-      <div class="stack">
+      <div class="stack" key="missing">
         {of.partial && (
           <Progress
             label={`Fetched of ${of.name}`}
@@ -47,7 +48,7 @@ export function Actions({ of }: { of: Model }): JSX.Element {
       </div>
     );
   return (
-    <div class="stack">
+    <div class="stack" key="installed">
       <Choice
         bare
         label={`Use ${of.name} for a role`}
@@ -93,7 +94,7 @@ function running_(of: Model): Job | undefined {
 
 function Fetching({ of, name }: { of: Job; name: string }): JSX.Element {
   return (
-    <div class="stack">
+    <div class="stack" key="fetching">
       <Progress
         label={of.title}
         done={of.done}

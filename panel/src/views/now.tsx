@@ -293,6 +293,7 @@ function Roles({ server }: { server: Server }): JSX.Element {
               if (!model) return null;
               return model.loaded ? (
                 <Button
+                  key="unload"
                   label={`Unload the model of ${words(role.role)}`}
                   onPress={() => unload(server.id, role.role)}
                 >
@@ -300,6 +301,7 @@ function Roles({ server }: { server: Server }): JSX.Element {
                 </Button>
               ) : (
                 <Button
+                  key="load"
                   label={`Load the model of ${words(role.role)}`}
                   onPress={() => load(server.id, role.role)}
                 >
