@@ -121,11 +121,13 @@ class FileLines:
             if not length:
                 continue
             places[at : at + length] = range(row, row + length)
-            above, below = part[0], at + length
-            top = max(rows[0], row - (at - above) - SLACK_ROWS)
-            end = min(rows[1], row + length + (part[1] - below) + SLACK_ROWS)
-            waiting.append(((above, at), (top, row), row - at))
-            waiting.append(((below, part[1]), (row + length, end), row - at))
+            below, rest = at + length, len(lines) - at - length
+            # A part with a run on both sides lies between them. The limit of another one moves with
+            # each run, as lines may have been put in after all of them.
+            top = rows[0] if part[0] else max(0, row - at - SLACK_ROWS)
+            end = rows[1] if part[1] < len(lines) else row + length + rest + SLACK_ROWS
+            waiting.append(((part[0], at), (top, row), row - at))
+            waiting.append(((below, part[1]), (row + length, min(self.count, end)), row - at))
 
     def _longest(
         self, lines: Sequence[str], part: tuple[int, int], rows: tuple[int, int], near: int

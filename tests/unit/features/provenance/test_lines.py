@@ -54,6 +54,19 @@ def test_every_second_line_of_many_is_found() -> None:
     assert (found.changed, found.gone) == (499, 1)
 
 
+@pytest.mark.parametrize("added", [1, 5])
+@pytest.mark.parametrize("above", [True, False])
+def test_a_long_record_is_found_whole_between_new_lines(added: int, above: bool) -> None:
+    suggested = [f"value_{number} = {number}" for number in range(300)]
+    new = "# new\n" * added
+    now = "".join(f"{new}{line}\n" if above else f"{line}\n{new}" for line in suggested)
+    place = (added + 1) * len(suggested) - len(suggested) if above else 0
+    found = FileLines(SECRET, now).take([line_hash(SECRET, line) for line in suggested], place)
+    first = added if above else 0
+    assert found.unchanged == tuple(range(first, (added + 1) * len(suggested), added + 1))
+    assert (found.changed, found.gone) == (0, 0)
+
+
 class Counted(list[str]):
     """Counts how often one of its lines is looked at."""
 
