@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -31,21 +32,30 @@ def apply(patches: Mapping[Path, Patch]) -> None:
     try:
         for path, patch in patches.items():
             content = _content(path, patch)
-            path.parent.mkdir(parents=True, exist_ok=True)
-            staged[path] = OpenFolder(path.parent).stage(path.name, content)
+            with _naming(path):
+                path.parent.mkdir(parents=True, exist_ok=True)
+                staged[path] = OpenFolder(path.parent).stage(path.name, content)
         for path, patch in patches.items():
             # Checked again as late as possible, because staging takes a moment.
             _content(path, patch)
         for path, temporary in list(staged.items()):
-            OpenFolder(path.parent).put(temporary, path.name)
+            with _naming(path):
+                OpenFolder(path.parent).put(temporary, path.name)
             del staged[path]
-    except OSError as error:
-        raise NearfieldError(
-            f"It could not be written: {error.strerror}.", "No file was left half written."
-        ) from error
     finally:
         for path, temporary in staged.items():
             OpenFolder(path.parent).discard(temporary)
+
+
+@contextmanager
+def _naming(path: Path) -> Generator[None]:
+    """Convert a failure to write a file into a sentence about it."""
+    try:
+        yield
+    except OSError as error:
+        raise NearfieldError(
+            f"{path} could not be written: {error.strerror}.", "No file was left half written."
+        ) from error
 
 
 def _content(path: Path, patch: Patch) -> bytes:
