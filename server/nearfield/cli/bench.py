@@ -93,7 +93,7 @@ async def _compare(
 
     config, catalog = load(None).config, Catalog.load()
     contenders = [contender(name, config, catalog) for name in names]
-    kept = kept_rows(rows or default_rows(data_dir(), root))
+    kept = kept_rows(rows or default_rows(data_dir(), root), named=rows is not None)
 
     def step(name: str, number: int, count: int) -> None:
         status(f"{name}: hole {number + 1} of {count}")

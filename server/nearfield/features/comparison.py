@@ -133,9 +133,10 @@ def chosen(choice: ModelChoice) -> Contender:
     return Contender(choice.name, f"{choice.name} {stamps} {scale}".strip(), choice)
 
 
-def kept_rows(path: Path) -> KeptRows[HoleRow]:
-    """Return the rows of earlier comparisons in `path`. Raises `ConfigError`."""
-    return KeptRows(path, HoleRow, lambda row: (row.model, row.hole))
+def kept_rows(path: Path, *, named: bool = False) -> KeptRows[HoleRow]:
+    """Return the rows of earlier comparisons in `path`, which the user may have `named`. Raises
+    `ConfigError`."""
+    return KeptRows(path, HoleRow, lambda row: (row.model, row.hole), named=named)
 
 
 async def compare(

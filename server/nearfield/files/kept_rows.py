@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Generic, TypeVar
@@ -21,9 +21,11 @@ Row = TypeVar("Row", bound=msgspec.Struct)
 class KeptRows(Generic[Row]):
     """Rows in a file of the user's own, one JSON object a line; of two with one `key` the last."""
 
-    def __init__(self, path: Path, kind: type[Row], key: Callable[[Row], Hashable]) -> None:
-        """Read the rows that are there; those of a killed run end in half a line. Raises
-        `ConfigError`."""
+    def __init__(
+        self, path: Path, kind: type[Row], key: Callable[[Row], Hashable], *, named: bool = False
+    ) -> None:
+        """Read the rows that are there; those of a killed run end in half a line. A file that the
+        user has `named` must end in a row, or be empty. Raises `ConfigError`."""
         self.path = path
         self._key = key
         self._rows: dict[Hashable, Row] = {}
@@ -33,10 +35,15 @@ class KeptRows(Generic[Row]):
             content = b""
         except (OSError, UnreadableFile) as error:
             raise ConfigError(f"{path} cannot be used: {error}") from error
-        self._is_torn = bool(content) and not content.endswith(b"\n")
-        for line in content.split(b"\n"):
-            with suppress(msgspec.DecodeError, UnicodeDecodeError):
-                row = msgspec.json.decode(line, type=kind)
+        *lines, torn = content.split(b"\n")
+        self._is_torn = bool(torn)
+        if named and content and not _ends_in_row(lines, torn, kind):
+            raise ConfigError(
+                f"{path} holds something else than rows of this command.",
+                "Name a new file; this one was left as it is.",
+            )
+        for line in (*lines, torn):
+            if row := _row(line, kind):
                 self._rows[key(row)] = row
 
     def get(self, key: Hashable) -> Row | None:
@@ -54,3 +61,18 @@ class KeptRows(Generic[Row]):
         except OSError as error:
             raise ConfigError(f"{self.path} cannot be written: {error.strerror}.") from error
         self._is_torn = False
+
+
+def _row(line: bytes, kind: type[Row]) -> Row | None:
+    with suppress(msgspec.DecodeError, UnicodeDecodeError):
+        return msgspec.json.decode(line, type=kind)
+    return None
+
+
+def _ends_in_row(lines: Sequence[bytes], torn: bytes, kind: type[Row]) -> bool:
+    """Return whether the last whole line is a row; of a line that alone was torn, whether it begins
+    as one."""
+    if lines:
+        return _row(lines[-1], kind) is not None
+    begin = b'{"%s":' % kind.__struct_encode_fields__[0].encode()
+    return torn[: len(begin)] == begin[: len(torn)]

@@ -9,7 +9,7 @@ import pytest
 
 from nearfield.catalog.models import Catalog
 from nearfield.config.schema import Config, ProviderSettings
-from nearfield.errors import CatalogError, NotPermitted
+from nearfield.errors import CatalogError, ConfigError, NotPermitted
 from nearfield.features.comparison import (
     ScorePair,
     compare,
@@ -72,7 +72,7 @@ CONFIG = Config(providers={"good": scripted("y = 2"), "bad": scripted("no")})
 
 
 def run(path: Path, asked: list[tuple[str, int]]) -> ScorePair:
-    rows = kept_rows(path)
+    rows = kept_rows(path, named=True)
     pair = [contender(name, CONFIG, Catalog.load()) for name in ("good", "bad")]
 
     def step(name: str, number: int, count: int) -> None:
@@ -101,6 +101,28 @@ def test_both_are_scored_and_no_row_is_asked_again(tmp_path: Path) -> None:
     asked.clear()
     run(path, asked)
     assert asked == []
+
+
+@pytest.mark.parametrize(
+    "content", [b"notes\n", b"notes", b'{"model": "m"}\n', b"[1]", b"\n", b"\xff\0\n"]
+)
+def test_rows_go_into_no_other_file_of_the_users(content: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "notes.txt"
+    path.write_bytes(content)
+    with pytest.raises(ConfigError, match="something else than rows"):
+        kept_rows(path, named=True)
+    assert path.read_bytes() == content
+
+
+def test_rows_go_on_in_a_file_that_ends_in_one(tmp_path: Path) -> None:
+    path = tmp_path / "a.jsonl"
+    run(path, [])
+    content = path.read_bytes()
+    for now in (b"", content, content[:-20], content[:20], content[:1]):
+        path.write_bytes(now)
+        asked = list[tuple[str, int]]()
+        run(path, asked)
+        assert len(asked) == 4 - now.count(b"\n")
 
 
 def test_who_may_be_compared() -> None:
