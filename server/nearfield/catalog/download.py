@@ -14,11 +14,10 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
-import filelock
 import msgspec
 
 from nearfield.catalog import wheels
@@ -45,9 +44,9 @@ from nearfield.catalog.partial_file import (
     free_bytes,
 )
 from nearfield.errors import CatalogError, DownloadFailed, HashMismatch
+from nearfield.files.locks import LockHeld, locked
 
 MIRROR_VARIABLE = "NEARFIELD_MIRROR"
-LOCK_POLL_SECONDS = 0.2
 LOCK_SECONDS = 3 * 3600.0
 """Maximum wait for another process that fetches the same model: 10 GB over a slow line. The lock is
 released when that process ends, however it ends."""
@@ -98,7 +97,8 @@ class _Pull:
 
     def run(self) -> Path:
         try:
-            with self._acquire():
+            with ExitStack() as held:
+                self._take_lock(held)
                 path = self._local() or self._from_sources()
                 self._require_model(path)
                 size = self._catalog.bytes_here(self._entry, path)
@@ -130,17 +130,19 @@ class _Pull:
                 _discard(self._target)
             return None
 
-    def _acquire(self) -> AbstractContextManager[object]:
+    def _take_lock(self, held: ExitStack) -> None:
         """Take the model's lock, telling the user when another process has it."""
-        lock = filelock.FileLock(self._target.lock)
-        self._target.lock.parent.mkdir(parents=True, exist_ok=True)
+        lock = self._target.lock
+        lock.parent.mkdir(parents=True, exist_ok=True)
         try:
-            return lock.acquire(blocking=False)
-        except filelock.Timeout:
+            held.enter_context(locked(lock, 0))
+        except LockHeld:
             self._progress(PullStep("waiting"))
+        else:
+            return
         try:
-            return lock.acquire(timeout=LOCK_SECONDS, poll_interval=LOCK_POLL_SECONDS)
-        except filelock.Timeout:
+            held.enter_context(locked(lock, LOCK_SECONDS))
+        except LockHeld:
             raise DownloadFailed(
                 f"Another process has been fetching {self._entry.name} for hours.", "End that one."
             ) from None
@@ -330,9 +332,9 @@ def remove(catalog: Catalog, name: str) -> int:
         return 0
     try:
         target.lock.parent.mkdir(parents=True, exist_ok=True)
-        with filelock.FileLock(target.lock, blocking=False):
+        with locked(target.lock, 0):
             return _discard(target)
-    except filelock.Timeout as error:
+    except LockHeld as error:
         raise DownloadFailed(
             f"{name} is being fetched by another process.", "Stop that one first."
         ) from error

@@ -11,7 +11,7 @@ import re
 import threading
 import tomllib
 from collections.abc import Generator, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,11 +21,11 @@ import tomli_w
 from nearfield.config.keys import Key, dotted
 from nearfield.config.paths import data_dir
 from nearfield.errors import ConfigError
+from nearfield.files.locks import locked
 from nearfield.files.private import private_folder, write_atomically
 from nearfield.files.read import UnreadableFile, read_text
 
 LOCK = "settings.lock"
-LOCK_SECONDS = 10.0
 _ours = threading.RLock()
 MAX_BYTES = 1_000_000
 """A larger settings file is not read, so it is not written either."""
@@ -55,22 +55,15 @@ class _Piece:
 def changing() -> Generator[None]:
     """Keep other changes out, of this process and of others, while a file is read and written
     again; may be nested. Raises `ConfigError`."""
-    import filelock
-
     place = data_dir() / LOCK
-    lock = filelock.FileLock(place, timeout=LOCK_SECONDS, mode=0o600, is_singleton=True)
-    with _ours:
+    with ExitStack() as held:
+        held.enter_context(_ours)
         try:
             private_folder(place.parent)
-            lock.acquire()
-        except (OSError, filelock.Timeout) as error:
-            is_held = isinstance(error, filelock.Timeout)
-            why = "another process holds it" if is_held else error.strerror
-            raise ConfigError(f"{place} cannot be locked: {why}.") from error
-        try:
-            yield
-        finally:
-            lock.release()
+            held.enter_context(locked(place, nested=True))
+        except OSError as error:
+            raise ConfigError(f"{place} cannot be locked: {error.strerror}.") from error
+        yield
 
 
 def read_tables(path: Path) -> dict[str, Any]:

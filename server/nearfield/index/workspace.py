@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-import filelock
-
 from nearfield.config.schema import Config
+from nearfield.files.locks import LockHeld, locked
 from nearfield.index.builder import Builder, BuildReport, Listener
 from nearfield.index.early_store import EarlyReader, EarlyWriter
 from nearfield.index.embedder import Embedder, is_installed
@@ -136,34 +136,30 @@ class Workspace:
                 return None
             shared = stores_of(self.shared).taken(self.shared)
             return None if shared is None else (shared, shared.close)
-        lock = filelock.FileLock(self.place.lock, timeout=0, mode=0o600)
+        held = ExitStack()
         try:
-            lock.acquire()
-        except filelock.Timeout:
+            held.enter_context(locked(self.place.lock, 0))
+        except LockHeld:
             return None
         try:
             store = SqliteStore(self.place.file)
         except BaseException:
-            lock.release()
+            held.close()
             raise
-
-        def release() -> None:
-            store.close()
-            lock.release()
-
-        return store, release
+        held.callback(store.close)
+        return store, held.close
+        raise AssertionError
 
     def forget(self) -> bool:
         """Delete the index of this machine, unless it is being built; return whether it could. A
         team's index stays."""
-        lock = filelock.FileLock(self.place.lock, timeout=0, mode=0o600)
         try:
-            with lock:
+            with locked(self.place.lock, 0):
                 for ending in ("", "-wal", "-shm"):
                     file = self.place.file
                     file.with_name(file.name + ending).unlink(missing_ok=True)
                 self.place.early.unlink(missing_ok=True)
-        except filelock.Timeout:
+        except LockHeld:
             return False
         return True
 

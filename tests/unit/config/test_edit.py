@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from nearfield.config import edit
 from nearfield.config.edit import drop, put, read_tables
 from nearfield.errors import ConfigError
+from nearfield.files import locks
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -174,9 +175,9 @@ def test_changes_at_once_all_stay(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 def test_a_change_waits_for_another_process(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(edit, "LOCK_SECONDS", 0.01)
+    monkeypatch.setattr(locks, "WAIT_SECONDS", 0.01)
     monkeypatch.setenv("NEARFIELD_DATA_DIR", str(tmp_path))
-    with FileLock(tmp_path / edit.LOCK), pytest.raises(ConfigError, match="another process"):
+    with FileLock(tmp_path / edit.LOCK), pytest.raises(ConfigError, match="Another process"):
         put(tmp_path / "config.toml", ("a",), 1)
     with edit.changing():
         put(tmp_path / "config.toml", ("a",), 1)

@@ -16,13 +16,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import filelock
-
 from nearfield.config.paths import data_dir
 from nearfield.errors import NearfieldError
 from nearfield.features.provenance import chain
 from nearfield.features.provenance.chain import ChainHead, Checking, Fields, Signing, Verdict
 from nearfield.features.provenance.signing import KeyPair
+from nearfield.files.locks import LockHeld, locked
 from nearfield.files.private import (
     append_private,
     forget_drafts,
@@ -41,7 +40,6 @@ KEPT_DAYS = 400
 KEPT_SHARE = 0.7
 """Share of `MAX_BYTES` that stays when the chain has become too long, so that it is rewritten
 rarely."""
-LOCK_SECONDS = 10.0
 DAY = 86_400.0
 
 MakeFields = Callable[[bytes], Sequence[Fields]]
@@ -159,10 +157,12 @@ class ProvenanceStore:
         try:
             private_folder(self.folder, sweep=True)
             lock = private_file(self.folder / "lock")
-            with filelock.FileLock(lock, timeout=LOCK_SECONDS, mode=0o600):
+            with locked(lock):
                 forget_drafts(self.folder)
                 yield
-        except (OSError, UnreadableFile, filelock.Timeout) as error:
+        except LockHeld as error:
+            raise ProvenanceUnusable(error.message, error.hint) from error
+        except (OSError, UnreadableFile) as error:
             raise self._unusable(error) from error
 
     def _unusable(self, error: Exception) -> ProvenanceUnusable:

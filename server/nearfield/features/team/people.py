@@ -17,11 +17,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import msgspec
-from filelock import FileLock, Timeout
 from msgspec import field, structs
 
 from nearfield.config.paths import data_dir
 from nearfield.errors import ConfigError
+from nearfield.files.locks import locked
 from nearfield.files.private import private_folder, read_private, write_private
 from nearfield.files.read import UnreadableFile
 from nearfield.files.stamped import Stamped
@@ -31,7 +31,6 @@ log = logging.getLogger(__name__)
 FOLDER = "team"
 FILE = "people.json"
 MAX_BYTES = 10_000_000
-LOCK_SECONDS = 10.0
 MARK = "nft_"
 """Beginning of every token: scanners for secrets can know it."""
 TOKEN_BYTES = 32
@@ -164,7 +163,7 @@ class People:
         """Yield what is kept, to be changed, and write it. Raises `ConfigError`."""
         try:
             private_folder(self._path.parent)
-            with FileLock(self._path.with_suffix(".lock"), timeout=LOCK_SECONDS, mode=0o600):
+            with locked(self._path.with_suffix(".lock")):
                 team = self.all()
                 team = structs.replace(
                     team, salt=team.salt or secrets.token_hex(), people=dict(team.people)
@@ -172,8 +171,7 @@ class People:
                 yield team
                 content = msgspec.json.format(msgspec.json.encode(team), indent=1)
                 write_private(self._path, content)
-        except (OSError, Timeout) as error:
-            why = "another process holds it" if isinstance(error, Timeout) else error.strerror
+        except OSError as error:
             raise ConfigError(
-                f"The people of the team cannot be kept in {self._path}: {why}."
+                f"The people of the team cannot be kept in {self._path}: {error.strerror}."
             ) from error
