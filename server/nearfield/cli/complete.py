@@ -14,7 +14,7 @@ import typer
 from nearfield.cli.named import WORKSPACE_MARKS, enclosing, named_text
 from nearfield.cli.opening import begin_log, settings_of
 from nearfield.cli.output import ExitCode, emit, fail, print_json, say
-from nearfield.cli.serving import until_loaded
+from nearfield.cli.serving import load_model, until_loaded
 from nearfield.files.links import resolved
 from nearfield.files.uris import uri_of
 from nearfield.terminal import answers_on_terminal
@@ -194,8 +194,12 @@ async def _until_ready(service: Service) -> None:
     """Wait until a model has loaded. Raises `NoProvider`, or `NotReady` when it takes too long."""
     from nearfield.errors import NoProvider
     from nearfield.features.status import ServiceState
+    from nearfield.routing.request_context import Task
 
     await until_loaded(service)
+    # A server that loads its model when it is asked would do so longer than an answer may take.
+    for provider in service.router.candidates_for(Task.COMPLETE)[:1] if service.router else ():
+        await load_model(provider)
     if service.status.state is ServiceState.UNAVAILABLE:
         raise NoProvider(service.status.detail, "Run `nearfield doctor` to see what to do.")
 

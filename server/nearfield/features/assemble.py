@@ -203,13 +203,15 @@ def begin(found: Mapping[str, Provider]) -> None:
     A second model waits for its first request: it takes as much memory as the first.
     """
     for name, provider in found.items():
-        if isinstance(provider, Loading) and not role_of_later(name):
+        if isinstance(provider, Loading) and provider.at_start and not role_of_later(name):
             provider.start()
 
 
 @runtime_checkable
 class Loading(Protocol):
-    """A provider that loads something before it can answer."""
+    """A provider that loads something before it can answer; `at_start` when the service starts."""
+
+    at_start: bool
 
     def start(self) -> None:
         """Begin; returns at once."""

@@ -152,7 +152,10 @@ async def _health(provider: Provider) -> Health:
     except NearfieldError as error:
         return Health(HealthState.UNAVAILABLE, str(error))
     except TimeoutError:
-        return Health(HealthState.UNAVAILABLE, f"{provider.name} does not say how it is.")
+        return Health(
+            HealthState.UNAVAILABLE,
+            f"{provider.name} has not said in {ASK_SECONDS:.0f} s how it is.",
+        )
 
 
 def status_of(found: Sequence[tuple[Provider, Health]]) -> ServiceStatus:

@@ -74,7 +74,7 @@ def load(router: Router, role: str, workspace: str = "") -> str:
             return provider.name
         raise Unsupported(
             f"{provider.name} serves {role}, and its models are not loaded by Nearfield.",
-            "Load it with that server's own means, in an Ollama by `nearfield providers load`.",
+            "Load it with that server's own means.",
         )
     raise Unsupported(f"No provider serves {role}.", "Run `nearfield doctor`.")
 

@@ -103,6 +103,8 @@ class WorkerProvider:
     `temperature` is for chats that name none.
     """
 
+    at_start = True
+
     def __init__(
         self,
         engine: EngineClient,

@@ -107,6 +107,8 @@ def programs(given: str = "") -> list[ServerProgram]:
 class Managed:
     """See the module's docstring."""
 
+    at_start = True
+
     def __init__(self, args: ProviderArgs) -> None:
         """Raises `ConfigError`. Nothing is started yet."""
         self.name = args.name

@@ -25,12 +25,11 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing, suppress
 from typing import Any
 
-from msgspec import field
-
 from nearfield.errors import (
     DeadlineExceeded,
     ModelNotServed,
     NotPermitted,
+    NotReady,
     ProviderError,
     Unsupported,
 )
@@ -46,11 +45,12 @@ from nearfield.providers.ollama_wire import (
     AnswerLine,
     ListedModels,
     ModelInfo,
+    OllamaOptions,
     PullStatus,
     Tag,
     is_same,
 )
-from nearfield.providers.options import ProviderArgs, ServerOptions
+from nearfield.providers.options import ProviderArgs
 from nearfield.tasks import run_task, stop_task
 from nearfield.types import (
     Capabilities,
@@ -73,28 +73,16 @@ UNLOAD_CHECKS = 20
 UNLOAD_CHECK_SECONDS = 0.1
 LIST_SECONDS = 1.0
 """The server does not say what is in memory while it loads a model, and else says it at once."""
+LOAD_SECONDS = 600.0
+"""The longest wait for a model to come into memory: 30 GB from a hard disk."""
 HEARD_SECONDS = 30.0
 """A model that has answered so lately is in memory, whatever ends the next request early."""
-_FINISH = {"stop": Finish.STOP, "length": Finish.LENGTH, "load": Finish.STOP}
-
-
-class OllamaOptions(ServerOptions, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """`[providers.NAME.options]` of an ollama."""
-
-    keep_alive: str | int = "30m"
-    """How long the model stays in memory after a request: a duration, seconds, or -1 for ever."""
-    num_ctx: int = 8192
-    """The context to load the model with, in tokens; the same for every call."""
-    load: dict[str, Any] = field(default_factory=dict[str, Any])
-    """Further options that shape the model in memory, such as num_gpu, num_thread or num_batch."""
-    fim_template: str = ""
-    """A catalogue name of a FIM form for a model without "insert"; empty goes by its name."""
-    logprobs: bool = True
-    """Whether to ask for log-probabilities; servers before 0.12.11 ignore it."""
 
 
 class Ollama(HttpProvider):
     """See the module's docstring."""
+
+    at_start = False  # its memory is for other programs, too
 
     def __init__(self, args: ProviderArgs) -> None:
         """Raises `ConfigError`."""
@@ -119,21 +107,27 @@ class Ollama(HttpProvider):
         can = set(shown.capabilities) if shown else {"completion", "insert", "tools"}
         # An older server, or one of the cloud, says nothing.
         can = can or {"completion", "tools"}
-        cloud = is_passed_on(self.model) or bool(shown and shown.remote_host)
         return Capabilities(
             infill="insert" in can or self._template is not None,
             chat="completion" in can,
             edit=self._edit,
             tools="tools" in can,
             schema="completion" in can,
-            local=self._http.local and not cloud,
+            local=self._http.local and not self._is_cloud,
             context_tokens=(shown or ModelInfo()).context(self._options.num_ctx),
             prefill_rate=self._speed.prefill,
             decode_rate=self._speed.decode,
         )
 
+    @property
+    def _is_cloud(self) -> bool:
+        return is_passed_on(self.model) or bool(self._shown and self._shown.remote_host)
+
     async def health(self) -> Health:
         """See `Provider`: whether the model is pulled, and whether it is in memory."""
+        at = f"{self.model} at {self._http.who.host}"
+        if self._is_loading:  # looked at often
+            return Health(HealthState.STARTING, f"{at} is being loaded.")
         try:
             await self._look()
         except ModelNotServed as error:
@@ -141,13 +135,19 @@ class Ollama(HttpProvider):
         except ProviderError as error:
             return Health(HealthState.UNAVAILABLE, str(error))
         try:
-            loaded = [model.name for model in await self._tags("/api/ps", LIST_SECONDS)]
+            if self._is_cloud:
+                return Health(HealthState.READY, f"{at}, in the cloud.")
+            if await self._is_in_memory():
+                return Health(HealthState.READY, f"{at}, in memory.")
         except DeadlineExceeded:
             return Health(HealthState.STARTING, f"{self._http.who} is loading a model.")
         except ProviderError as error:
             return Health(HealthState.UNAVAILABLE, str(error))
-        where = "in memory" if is_same(self.model, loaded) else "loaded when it is first asked"
-        return Health(HealthState.READY, f"{self.model} at {self._http.who.host}, {where}.")
+        return Health(HealthState.IDLE, f"{at}, loaded when it is first asked.")
+
+    async def _is_in_memory(self) -> bool:
+        """Ask whether the model is in memory. Raises `DeadlineExceeded` while one is loaded."""
+        return is_same(self.model, [one.name for one in await self._tags("/api/ps", LIST_SECONDS)])
 
     async def show(self, deadline: float | None = None) -> ModelInfo:
         """Return what the server knows about the model; asked once. Raises `ModelNotServed`."""
@@ -168,24 +168,36 @@ class Ollama(HttpProvider):
         """See `Provider`: those that are pulled."""
         return await self._tags("/api/tags")
 
+    def start(self) -> None:
+        """Begin to load the model, in the background; see `features.assemble.Loading`."""
+        if self._http.local:  # another machine only for a request
+            self._begin_loading()
+
     async def load(self) -> None:
-        """Load the model into the server's memory, as a request would. Raises `ProviderError`."""
+        """Load the model into the server's memory, as a request would. Raises `NotReady` when that
+        takes longer than `LOAD_SECONDS`, and another `ProviderError`."""
         body = {"model": self.model, "stream": False, "options": self._load, "shift": False}
-        await self._keep({**body, "keep_alive": self._keep_alive})
+        await self._keep({**body, "keep_alive": self._keep_alive}, "loaded")
 
     async def unload(self) -> None:
         """Let the server give the model's memory back, and wait a little until it has: it answers
         before. Raises `ProviderError`."""
-        await self._keep({"model": self.model, "stream": False, "keep_alive": 0})
+        await self._keep({"model": self.model, "stream": False, "keep_alive": 0}, "unloaded")
         for _ in range(UNLOAD_CHECKS):
             if not is_same(self.model, [model.name for model in await self.running()]):
                 return
             await asyncio.sleep(UNLOAD_CHECK_SECONDS)
 
-    async def _keep(self, body: object) -> None:
+    async def _keep(self, body: object, done: str) -> None:
         # Without a prompt nothing is generated.
-        http = self._http
-        await http.ask("POST", "/api/generate", body, timeout_s=self._options.first_token_timeout_s)
+        seconds = max(LOAD_SECONDS, self._options.first_token_timeout_s)
+        try:
+            await self._http.ask("POST", "/api/generate", body, timeout_s=seconds)
+        except DeadlineExceeded:
+            raise NotReady(
+                f"{self._http.who} has not {done} {self.model} in {seconds:.0f} s.",
+                "Let that machine do less beside it, or choose a smaller model.",
+            ) from None
 
     async def pull(self) -> AsyncGenerator[PullStatus]:
         """Fetch the model, yielding its progress; the server keeps what it has when this is
@@ -303,6 +315,8 @@ class Ollama(HttpProvider):
         has_begun = False
         lines = self._lines(self._http.stream(path, body, deadline=deadline, events=JsonLines))
         try:
+            if deadline is None:
+                await self._bring_into_memory()
             async with aclosing(lines):
                 async for delta in lines:
                     has_begun, self._heard = True, time.monotonic()
@@ -327,19 +341,41 @@ class Ollama(HttpProvider):
                     last, repeats = token, repeats + 1 if token == last else 0
                     yield Delta(text, probs, thinking=piece.message.thinking)
                     continue
-                finish = Finish.TOOLS if calls else _FINISH.get(piece.done_reason, Finish.STOP)
-                yield Delta(text, probs, tuple(calls), finish, piece.usage(self.model))
+                end = Finish.TOOLS if calls else piece.finish
+                yield Delta(text, probs, tuple(calls), end, piece.usage(self.model))
                 return
         if repeats < MAX_REPEATS:
             raise self._http.broke_off()
         yield Delta(finish=Finish.LENGTH)
 
+    async def _bring_into_memory(self) -> None:
+        """Load a model that is not in memory before it is asked: that may take longer than the
+        first token of an answer. Raises `ProviderError`."""
+        try:
+            if self._has_just_spoken or self._is_cloud or await self._is_in_memory():
+                return
+        except DeadlineExceeded:
+            pass  # it is loading one
+        except ProviderError:
+            return  # the request itself says what is wrong
+        await self.load()
+
     def _go_on_loading(self) -> None:
         """Let the server load the model, if it has not, although the request has ended."""
-        is_at_it = self._loading is not None and not self._loading.done()
-        is_there = time.monotonic() - self._heard < HEARD_SECONDS
-        if not (is_at_it or is_there or is_passed_on(self.model)):
+        if not self._has_just_spoken:
+            self._begin_loading()
+
+    def _begin_loading(self) -> None:
+        if not (self._is_loading or self._is_cloud):
             self._loading = run_task(self._loaded(), f"{self.name} loads {self.model}")
+
+    @property
+    def _has_just_spoken(self) -> bool:
+        return time.monotonic() - self._heard < HEARD_SECONDS
+
+    @property
+    def _is_loading(self) -> bool:
+        return self._loading is not None and not self._loading.done()
 
     async def _loaded(self) -> None:
         with suppress(ProviderError):

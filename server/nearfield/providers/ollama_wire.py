@@ -1,4 +1,5 @@
-"""Ollama's API on the wire: the parts of its answers that are used, and turns of a chat for it."""
+"""Ollama's API on the wire: its options, the parts of its answers that are used, and turns of a
+chat for it."""
 
 from __future__ import annotations
 
@@ -12,9 +13,25 @@ from msgspec import field
 from nearfield.coerce import shallow_object
 from nearfield.providers.address import is_passed_on
 from nearfield.providers.openai_chat import TokenProb
-from nearfield.types import Message, ServedModel, ToolCall, Usage
+from nearfield.providers.options import ServerOptions
+from nearfield.types import Finish, Message, ServedModel, ToolCall, Usage
 
 NS_PER_MS = 1e6
+
+
+class OllamaOptions(ServerOptions, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`[providers.NAME.options]` of an ollama."""
+
+    keep_alive: str | int = "30m"
+    """How long the model stays in memory after a request: a duration, seconds, or -1 for ever."""
+    num_ctx: int = 8192
+    """The context to load the model with, in tokens; the same for every call."""
+    load: dict[str, Any] = field(default_factory=dict[str, Any])
+    """Further options that shape the model in memory, such as num_gpu, num_thread or num_batch."""
+    fim_template: str = ""
+    """A catalogue name of a FIM form for a model without "insert"; empty goes by its name."""
+    logprobs: bool = True
+    """Whether to ask for log-probabilities; servers before 0.12.11 ignore it."""
 
 
 class CalledFunction(msgspec.Struct, frozen=True):
@@ -51,6 +68,11 @@ class AnswerLine(msgspec.Struct, frozen=True):
     prompt_eval_duration: int | None = None
     eval_count: int | None = None
     eval_duration: int | None = None
+
+    @property
+    def finish(self) -> Finish:
+        """Return why the text has ended; "load" is an answer of no text."""
+        return Finish.LENGTH if self.done_reason == "length" else Finish.STOP
 
     def usage(self, model: str) -> Usage:
         """Return the counts of the last line; how much of the prompt it still held is not said."""

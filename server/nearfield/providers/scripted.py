@@ -131,6 +131,8 @@ class Scripted:
     """See the module's docstring. `calls` holds the last calls, oldest first; `health_now` may be
     set by a test: while it is not ready, requests raise `NotReady`."""
 
+    at_start = True
+
     def __init__(self, name: str, settings: ProviderSettings) -> None:
         """Raises `ConfigError` when the options cannot be used."""
         self.name = name

@@ -16,7 +16,7 @@ from nearfield.config.load import load
 from nearfield.errors import CatalogError, ModelLoadFailed
 from nearfield.providers.anthropic import AnthropicOptions
 from nearfield.providers.managed import ManagedOptions
-from nearfield.providers.ollama import OllamaOptions
+from nearfield.providers.ollama_wire import OllamaOptions
 from nearfield.providers.openai_compatible import OpenAIOptions
 from nearfield.providers.registry import build
 

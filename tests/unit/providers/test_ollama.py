@@ -14,6 +14,7 @@ from werkzeug import Request, Response
 from nearfield.errors import (
     ContextTooLong,
     DeadlineExceeded,
+    NotReady,
     ProviderError,
     RateLimited,
     Unauthorised,
@@ -207,10 +208,52 @@ async def test_a_server_that_loads_a_model_says_nothing_of_its_memory(
     assert (health.state, "is loading a model" in health.detail) == (HealthState.STARTING, True)
 
 
+@pytest.mark.parametrize("held", [[], ["n"], ["m:latest"]])
+async def test_a_model_is_in_memory_before_it_is_asked_without_a_deadline(
+    held: list[str], server: Server, made: Any
+) -> None:
+    end = {"message": {"content": "yes"}, "done": True, "done_reason": "stop"}
+    server.answer("/api/chat", json_lines(end), content_type=NDJSON)
+    server.answer("/api/generate", {"done": True, "done_reason": "load", "response": ""})
+    server.answer("/api/ps", {"models": [{"name": name} for name in held]})
+    [*_, last] = [delta async for delta in made("ollama", server.url).chat(question())]
+    assert last.finish is Finish.STOP
+    assert len(server.bodies("/api/generate")) == (0 if "m:latest" in held else 1)
+
+
+async def test_a_model_that_is_being_loaded_is_said_to_be(server: Server, made: Any) -> None:
+    server.answer("/api/generate", {"done": True, "done_reason": "load", "response": ""})
+    server.answer("/api/ps", {"models": []})
+    provider = made("ollama", server.url)
+    assert (await provider.health()).state is HealthState.IDLE
+    provider.start()
+    provider.start()
+    health = await provider.health()
+    assert (health.state, "is being loaded" in health.detail) == (HealthState.STARTING, True)
+    await _until(server, "/api/generate", 1)
+    async with asyncio.timeout(10):
+        while (await provider.health()).state is HealthState.STARTING:
+            await asyncio.sleep(0.01)
+    assert len(server.bodies("/api/generate")) == 1
+
+
+async def test_a_model_that_does_not_come_into_memory(
+    server: Server, made: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ollama, "LOAD_SECONDS", 0.1)
+    server.hang("/api/generate")
+    server.answer("/api/ps", {"models": []})
+    provider = made("ollama", server.url, first_token_timeout_s=0.1)
+    for work in (provider.load(), provider.unload(), anext(provider.chat(question()))):
+        with pytest.raises(NotReady, match=r"has not (un)?loaded m in") as caught:
+            await work
+        assert "prompt" not in caught.value.hint
+
+
 async def test_a_model_that_was_deleted_meanwhile_is_not_healthy(server: Server, made: Any) -> None:
     server.answer("/api/ps", {"models": []})
     provider = made("ollama", server.url)
-    assert (await provider.health()).state is HealthState.READY
+    assert (await provider.health()).state is HealthState.IDLE
     server.answer("/api/show", {"error": "model 'm' not found"}, 404)
     assert (await provider.health()).state is HealthState.UNAVAILABLE
 
