@@ -125,18 +125,18 @@ def is_unsure(confidence: Confidence | None, settings: Completion) -> bool:
 class Generated:
     """The text up to now; may be read at any time, also after a cancellation.
 
-    A token below `min_logprob` ends the stream, unless it may be forgiven. `pieces` are the deltas
-    that tell how likely their tokens are, each with its offset in the text; `doubt` is the offset
-    of the first one below `min_logprob`. `asked` names the providers that were asked, with or
-    without success, and `stumbled` says whether one failed before the one that answered. `ended_by`
-    is the control token that ended the text, if one did. `prompt` is the SHA-256 of the prompt.
-    Line breaks in the text are "\\n", whatever the model writes.
+    A token below `min_logprob` ends the stream, unless it may be forgiven. `logprobs` has each
+    token's offset in the text and its log-probability, as far as they are told; `doubt` is the
+    offset of the first one below `min_logprob`. `asked` names the providers that were asked, with
+    or without success, and `stumbled` says whether one failed before the one that answered.
+    `ended_by` is the control token that ended the text, if one did. `prompt` is the SHA-256 of the
+    prompt. Line breaks in the text are "\\n", whatever the model writes.
     """
 
     min_logprob: float = float("-inf")
     watch: Stopwatch = field(default_factory=Stopwatch)
     text: str = ""
-    pieces: list[tuple[int, Delta]] = field(default_factory=list[tuple[int, Delta]])
+    logprobs: list[tuple[int, float]] = field(default_factory=list[tuple[int, float]])
     doubt: int | None = None
     provider: str = ""
     model: str = ""
@@ -164,11 +164,6 @@ class Generated:
         if usage.decode_ms is None and last is not None and first is not None:
             usage = replace(usage, decode_ms=(last - first) * 1000)
         return usage
-
-    @property
-    def logprobs(self) -> list[tuple[int, float]]:
-        """Each token's offset in the text and its log-probability."""
-        return [token for at, delta in self.pieces for token in delta.tokens_at(at)]
 
     @property
     def is_unforgivable(self) -> bool:
@@ -199,9 +194,11 @@ class Generated:
         if "\r" in delta.text or self._ends_in_return:
             delta = self._with_plain_breaks(delta)
         if delta.logprobs:
-            self.pieces.append((len(self.text), delta))
-            if self.doubt is None and min(delta.logprobs) < self.min_logprob:
-                tokens = delta.tokens_at(len(self.text))
+            start, values = len(self.text), delta.logprobs
+            # A piece is mostly one token, with nothing to divide.
+            tokens = [(start, values[0])] if len(values) == 1 else delta.tokens_at(start)
+            self.logprobs += tokens
+            if self.doubt is None and min(values) < self.min_logprob:
                 self.doubt = next(at for at, value in tokens if value < self.min_logprob)
         self.text += delta.text
         self.reported = delta.usage or self.reported
@@ -214,7 +211,7 @@ class Generated:
 
     def restart(self) -> None:
         """Discard the text, as another provider starts over."""
-        self.watch, self.text, self.pieces = Stopwatch(), "", []
+        self.watch, self.text, self.logprobs = Stopwatch(), "", []
         self.reported = self.ending = self.doubt = None
         self._ends_in_return = False
 
