@@ -6,9 +6,10 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, fields, replace
 from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from nearfield.errors import EditRefused, NotPermitted
 from nearfield.types import Included, Reason, Snapshot, Surface, Trace, Usage
@@ -37,7 +38,7 @@ class TraceLog:
 
 
 @dataclass(slots=True)
-class RequestMetrics:
+class RequestMetrics(AbstractContextManager["RequestMetrics"]):
     """The metrics of one request: a context manager that adds its trace to `log` at the end.
 
     `snapshot` is None if the request concerns no document. The other fields are filled in while the
@@ -75,9 +76,6 @@ class RequestMetrics:
         generate = (self.usage.decode_ms if self.usage else None) or 0.0
         self.stages["wait"] = max(0.0, seconds * 1000 - read - generate)
         self.stages["read"], self.stages["generate"] = read, generate
-
-    def __enter__(self) -> Self:
-        return self
 
     def __exit__(
         self,
