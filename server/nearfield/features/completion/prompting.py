@@ -207,17 +207,19 @@ def continued(cursor: Cursor, document: Document, allowance: Allowance) -> list[
         after = text[max(cursor.offset, selected.span.end) :]
     plans: list[PromptPlan] = []
     for sent in reversed(document.prompts):
+        known = sent.text.written
+        room = allowance.prompt_chars - (sent.text.chars - len(known))
         written = sent.written(before, after)
-        if written is None or sent.cells != cursor.snapshot.above:
+        if written is None or len(written) > room or sent.cells != cursor.snapshot.above:
             continue
         now = replace(sent, text=replace(sent.text, written=written))
-        new = now.text.chars
-        if new <= allowance.prompt_chars:
-            if sent.is_evaluated and written.startswith(sent.text.written):
-                new = len(written) - len(sent.text.written)
-            elif sent.is_evaluated:
-                new = len(written) - common_prefix(written, sent.text.written)
-            plans.append(PromptPlan(_piece(now), now, EXTRA_TOKENS, new))
+        if not sent.is_evaluated:
+            new = now.text.chars
+        elif written.startswith(known):
+            new = len(written) - len(known)
+        else:
+            new = len(written) - common_prefix(written, known)
+        plans.append(PromptPlan(_piece(now), now, EXTRA_TOKENS, new))
     return plans
 
 
