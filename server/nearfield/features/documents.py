@@ -228,10 +228,6 @@ class Document:
     asked_at: float = -math.inf
     gap: float = math.inf
 
-    def is_past(self, snapshot: Snapshot) -> bool:
-        """Return whether the document was changed since `snapshot`, or closed."""
-        return not self.is_open or self.snapshot.text != snapshot.text
-
     def apply(self, snapshot: Snapshot, edits: Sequence[Edit]) -> None:
         """Replace the text by that of `snapshot`. `edits` lead to it, each counted in the text
         after the one before."""
@@ -391,7 +387,7 @@ class Documents:
     def is_stale(self, snapshot: Snapshot) -> bool:
         """Return whether the document was changed since `snapshot`, or closed."""
         document = self._documents.get(snapshot.uri)
-        return document is None or document.is_past(snapshot)
+        return document is None or document.snapshot.text != snapshot.text
 
     def recent(self, count: int) -> list[Document]:
         """Return the documents that were opened or named by a request last, the last one first."""

@@ -282,6 +282,10 @@ class CachedCompletion:
             part=part,
         )
 
+    def hidden(self, request: CompletionRequest, settings: Completion) -> Reason:
+        """Return why it is no answer to `request`, `SHOWN` if it is one."""
+        return Reason.SHOWN if request.invoked else self.unasked(settings)
+
     def unasked(self, settings: Completion) -> Reason:
         """Return why only a key shows it, `SHOWN` if typing does too."""
         if is_unsure(self.confidence, settings):

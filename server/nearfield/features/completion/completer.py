@@ -86,8 +86,8 @@ NextEditFor = Callable[[CompletionRequest], Awaitable[Suggestion | None]]
 
 @dataclass(slots=True)
 class _Turn:
-    """A request that is being answered. `scope` is None while there is no provider, `deadline` is
-    of the monotonic clock."""
+    """A request that is being answered. `scope` is None while there is no provider, or none is
+    needed yet. `deadline` is of the monotonic clock."""
 
     request: CompletionRequest
     settings: Completion
@@ -96,35 +96,25 @@ class _Turn:
     deadline: float
     scope: RequestScope | None = None
 
+    @property
+    def is_past(self) -> bool:
+        """Return whether the document was changed since the request, or closed."""
+        text = self.document.snapshot.text
+        return not self.document.is_open or text != self.request.snapshot.text
+
     def is_wanted(self, written: str) -> bool:
         """Return whether the user has typed nothing since but what a model has `written`."""
-        if not self.document.is_past(self.request.snapshot):
+        if not self.is_past:
             return True
         text = self.document.snapshot.text
         return self.document.is_open and is_typed_along(self.request, written, text)
 
-    def past(self) -> Reason:
+    def too_late(self) -> Reason:
         """Return why an answer comes too late to be shown, `SHOWN` if it does not."""
-        if self.document.is_past(self.request.snapshot):
+        if self.is_past:
             return Reason.STALE
         is_late = self.request.late is not None and self.request.late()
         return Reason.LATE if is_late else Reason.SHOWN
-
-    def hidden(self, completion: CachedCompletion) -> Reason:
-        """Return why `completion` is no answer to the request, `SHOWN` if it is one."""
-        return Reason.SHOWN if self.request.invoked else completion.unasked(self.settings)
-
-    def suggestion(self, shaped: Shaped, completion: CachedCompletion, number: int) -> Suggestion:
-        """Return what is shown of `completion`."""
-        return Suggestion(
-            id=f"{self.request.id}-{number}",
-            text=shaped.text,
-            replace=shaped.replace,
-            confidence=completion.confidence.mean if completion.confidence else None,
-            provider=completion.provider,
-            model=completion.model,
-            prompt=completion.prompt,
-        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -269,7 +259,7 @@ class Completer(Feature):
     ) -> CompletionAnswer:
         """Answer from the next edits, else from the cache, else from what is being written, else
         from a model."""
-        snapshot, router = request.snapshot, self._router
+        snapshot = request.snapshot
         if refused := self._filter.reason(snapshot):
             return CompletionAnswer(reason=refused)
         if self._alternatives.found is not None:
@@ -284,16 +274,21 @@ class Completer(Feature):
         milliseconds = settings.invoked_deadline_ms if request.invoked else settings.deadline_ms
         deadline = metrics.started + milliseconds / 1000
         turn = _Turn(request, settings, metrics, document, deadline)
-        if router is not None:
-            turn.scope = self.questions.scope(snapshot, settings, router)
         cached = await self._from_cache(turn)
         if cached is None and await self._is_written(turn):
             cached = await self._from_cache(turn)
         if cached is not None:
             return cached
-        if turn.scope is not None:
-            await asyncio.sleep(wait_ms(request, document, turn.scope.can, settings) / 1000)
+        if (scope := self._scope(turn)) is not None:
+            await asyncio.sleep(wait_ms(request, document, scope.can, settings) / 1000)
         return await self._from_model(turn)
+
+    def _scope(self, turn: _Turn) -> RequestScope | None:
+        """Return who may answer, which a cached answer does without."""
+        if turn.scope is None and self._router is not None:
+            snapshot, settings = turn.request.snapshot, turn.settings
+            turn.scope = self.questions.scope(snapshot, settings, self._router)
+        return turn.scope
 
     async def _from_cache(self, turn: _Turn) -> CompletionAnswer | None:
         """Answer as an earlier request was answered, if one fits."""
@@ -324,13 +319,13 @@ class Completer(Feature):
                 await asyncio.wait({stream.task}, timeout=seconds)
         finally:
             # Cancelled by another key, it may answer that one.
-            if not (turn.document.is_past(request.snapshot) and stream.is_wanted):
+            if not (turn.is_past and stream.is_wanted):
                 await stop_task(stream.task)
         return is_wanted
 
     async def _from_model(self, turn: _Turn) -> CompletionAnswer:
         request, document, metrics, scope = turn.request, turn.document, turn.metrics, turn.scope
-        if document.is_past(request.snapshot):
+        if turn.is_past:
             return CompletionAnswer(reason=Reason.STALE)
         if scope is None:
             return CompletionAnswer(reason=Reason.NOT_READY)
@@ -344,10 +339,12 @@ class Completer(Feature):
         try:
             await asyncio.wait({task})
         finally:
-            if not task.done() and not (document.is_past(request.snapshot) and stream.is_wanted):
-                await stop_task(task)
+            if not task.done():
+                if turn.is_past and stream.is_wanted:
+                    metrics.usage = found.usage
+                else:
+                    await stop_task(task)
             metrics.provider, metrics.model = found.provider, found.model
-            metrics.usage = found.usage
         answer = task.result()
         if request.invoked and answer.reason in NOT_SHOWABLE and scope.is_local:
             return await self._instead(turn, found.text, answer)
@@ -372,14 +369,13 @@ class Completer(Feature):
         try:
             await _read(found, scope.router, asked.request, context, asked.shaper, turn)
         finally:
+            metrics.usage = found.usage
             if context.accepted or found.offers:
                 self._offers.settle(context, found.asked, found.offers)
             if found.watch.first is not None:
-                plan = asked.used(found, document)
+                plan = asked.used(found, document, self.questions.rates)
                 if plan is not expected:
-                    metrics.included = included(plan.piece, asked.request.path)
-                usage, new_chars = found.usage, plan.new_chars
-                self.questions.rates.learn(found.provider, found.watch, new_chars, usage)
+                    metrics.included = included(plan.piece, request.snapshot)
         return self._judged(turn, found, asked.shaper)
 
     def _judged(self, turn: _Turn, found: Generated, shaper: Shaper) -> CompletionAnswer:
@@ -408,18 +404,23 @@ class Completer(Feature):
             shaped = replace(shaped, reason=Reason.CONTROL_TOKEN)
         completion = CachedCompletion.of(request, found, shaped, part=bool(part))
         self.cache.put(request, completion)
+        hidden = completion.hidden(request, turn.settings)
         _add_confidence(metrics, completion)
-        if past := turn.past():
-            return CompletionAnswer(reason=past)
-        if not shaped.text:
-            return CompletionAnswer(reason=shaped.reason)
-        if hidden := turn.hidden(completion):
-            return CompletionAnswer(reason=hidden)
+        if reason := turn.too_late() or shaped.reason or hidden:
+            return CompletionAnswer(reason=reason)
         return CompletionAnswer((self._suggestion(turn, shaped, completion),))
 
     def _suggestion(self, turn: _Turn, shaped: Shaped, completion: CachedCompletion) -> Suggestion:
         self._suggestions += 1
-        return turn.suggestion(shaped, completion, self._suggestions)
+        return Suggestion(
+            id=f"{turn.request.id}-{self._suggestions}",
+            text=shaped.text,
+            replace=shaped.replace,
+            confidence=completion.confidence.mean if completion.confidence else None,
+            provider=completion.provider,
+            model=completion.model,
+            prompt=completion.prompt,
+        )
 
     # --- the cache --------------------------------------------------------------------------
 
@@ -427,21 +428,22 @@ class Completer(Feature):
         """Return the cached answers at the cursor, newest first. An empty answer and a part count
         too, unless the user asks by a key. An unsure one is asked again once some of it has been
         typed."""
+        request, settings = turn.request, turn.settings
         return [
             match
-            for match in self.cache.find(turn.request)
-            if not (turn.request.invoked and (match.completion.part or not match.rest))
-            and not (match.typed and turn.hidden(match.completion) is Reason.UNSURE)
+            for match in self.cache.find(request)
+            if not (request.invoked and (match.completion.part or not match.rest))
+            and not (match.typed and match.completion.hidden(request, settings) is Reason.UNSURE)
         ]
 
     def _checked_before(
         self, turn: _Turn, matches: Sequence[CacheMatch]
     ) -> CompletionAnswer | None:
         """Answer with the first match that leads to the exact text in which it was checked."""
-        request = turn.request
+        request, settings = turn.request, turn.settings
         if matches and not matches[0].rest:
             return CompletionAnswer(reason=matches[0].completion.reason)
-        if matches and (hidden := turn.hidden(matches[0].completion)):
+        if matches and (hidden := matches[0].completion.hidden(request, settings)):
             return CompletionAnswer(reason=hidden)
         if request.selected is not None:
             return None
@@ -449,7 +451,7 @@ class Completer(Feature):
         for match in matches:
             completion = match.completion
             is_same = match.rest and completion.was_checked_in(text, offset, match.rest)
-            if is_same and not turn.hidden(completion):
+            if is_same and not completion.hidden(request, settings):
                 shaped = Shaped(match.rest, Span(offset, offset))
                 return CompletionAnswer((self._suggestion(turn, shaped, completion),))
         return None
@@ -464,7 +466,7 @@ class Completer(Feature):
             shaper = Shaper.at(cursor, turn.settings, is_manual=request.invoked)
             finish = shaper.part if match.completion.part else shaper.finish
             shaped = finish(plain_breaks(match.rest))
-            if shaped.text and not turn.hidden(match.completion):
+            if shaped.text and not match.completion.hidden(request, turn.settings):
                 suggestion = self._suggestion(turn, shaped, match.completion)
                 return CompletionAnswer((suggestion,))
         return None
@@ -478,8 +480,8 @@ class Completer(Feature):
         if not answer.suggestions:
             return answer
         request = turn.request
-        is_wanted = request.invoked or request.again
-        if is_wanted and turn.scope is not None and turn.scope.is_local:
+        scope = self._scope(turn) if request.invoked or request.again else None
+        if scope is not None and scope.is_local:
             first = answer.suggestions[0].text[request.item_length :]
             alternatives = self._alternatives.begin(request, first, turn.deadline)
             seconds = min(wait, max(0.0, turn.deadline - time.monotonic()))
@@ -494,8 +496,8 @@ class Completer(Feature):
         with contextlib.suppress(TimeoutError):
             seconds = max(0.0, turn.deadline - time.monotonic())
             await asyncio.wait_for(alternatives.has_first.wait(), seconds)
-        if past := turn.past():
-            return CompletionAnswer(reason=past)
+        if late := turn.too_late():
+            return CompletionAnswer(reason=late)
         others = self._alternative_suggestions(turn)
         return CompletionAnswer(others) if others else answer
 

@@ -294,16 +294,15 @@ def prefill_request(plan: PromptPlan, cursor: Cursor, settings: Completion) -> I
     return replace(request, priority=Priority.PREFILL, prefill_only=True)
 
 
-def included(piece: Slice, path: str) -> tuple[Included, ...]:
-    """Return the snippets and cells in the prompt for `piece`, for its metrics; `path` is the
-    document's."""
+def included(piece: Slice, snapshot: Snapshot) -> tuple[Included, ...]:
+    """Return the snippets and cells in the prompt for `piece` of a document, for its metrics."""
     told = [
         Included(one.path, one.kind, int(snippet_chars((one,)) / CHARS_PER_TOKEN))
         for one in piece.snippets
     ]
     if piece.cells:
         tokens = int(piece.cells / CHARS_PER_TOKEN)
-        told.append(Included(path, SnippetKind.CELLS, tokens))
+        told.append(Included(snapshot.shown_path, SnippetKind.CELLS, tokens))
     return tuple(told)
 
 

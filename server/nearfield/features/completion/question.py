@@ -81,10 +81,15 @@ class PreparedQuestion:
     included: tuple[Included, ...]
     min_logprob: float
 
-    def used(self, found: Generated, document: Document) -> PromptPlan:
-        """Return the prompt that the provider of `found` has read, and note it."""
+    def used(
+        self, found: Generated, document: Document, rates: LearnedRates | None = None
+    ) -> PromptPlan:
+        """Return the prompt that the provider of `found` has read, and note it. `rates` learn from
+        it."""
         variant = found.reported.variant if found.reported is not None else None
         plan = self.plans[self.default if variant is None else variant]
+        if rates is not None:
+            rates.learn(found.provider, found.watch, plan.new_chars, found.reported)
         document.sent(plan.sent)
         found.prompt = plan.sent.text.hash
         return plan
@@ -176,6 +181,14 @@ class Questions:
             most = min(request.max_tokens, settings.max_tokens)
             settings = structs.replace(settings, max_tokens=most)
         cursor = await self.cursor(snapshot, request.offset, request.selected)
+        soon = deadline - (1 - SOON_SHARE) * settings.deadline_ms / 1000
+        shaper = Shaper.at(cursor, settings, is_manual=is_manual, soon=soon)
+        # What follows an unlikely token is not generated, as it would not be shown; unless a rest
+        # of the line could cut the token away, or others may be asked if the answer is poor.
+        min_logprob = -math.inf
+        if not is_manual and shaper.is_at_line_end and len(scope.providers) == 1:
+            min_logprob = settings.min_token_confidence
+        single_line = shaper.is_single_line
         seconds = deadline - time.monotonic()
         allowance = allow(scope.can, seconds, settings.max_tokens, is_manual=is_manual)
         if is_manual:
@@ -185,24 +198,17 @@ class Questions:
             cursor, document, allowance, settings, is_manual=is_manual, snippets=snippets
         )
         default = unchosen(plans, allowance)
-        soon = deadline - (1 - SOON_SHARE) * settings.deadline_ms / 1000
-        shaper = Shaper.at(cursor, settings, is_manual=is_manual, soon=soon)
-        # What follows an unlikely token is not generated, as it would not be shown; unless a rest
-        # of the line could cut the token away, or others may be asked if the answer is poor.
-        min_logprob = -math.inf
-        if not is_manual and shaper.is_at_line_end and len(scope.providers) == 1:
-            min_logprob = settings.min_token_confidence
+        context = request_context(cursor, only=scope.only)
+        shown = included(plans[default].piece, snapshot)
         infill = infill_request(
             plans,
             default,
             cursor,
             settings,
-            single_line=shaper.is_single_line,
+            single_line=single_line,
             deadline=deadline,
             is_manual=is_manual,
         )
-        context = request_context(cursor, only=scope.only)
-        shown = included(plans[default].piece, infill.path)
         return PreparedQuestion(plans, default, shaper, infill, context, shown, min_logprob)
 
 
