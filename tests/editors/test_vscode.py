@@ -23,9 +23,11 @@ ADD = "def add(a, b):\n    return a + b\n\n\nprint(add(1, 2))\n"
 
 @pytest.mark.model
 @pytest.mark.usefixtures("default_model")
-def test_a_real_model_suggests_and_tab_takes_it(vscode: StartVSCode, default_model: Path) -> None:
+def test_a_real_model_suggests_and_tab_takes_it(
+    same_vscode: StartVSCode, default_model: Path
+) -> None:
     config = {"models": {"complete": str(default_model)}, "completion": {"deadline_ms": 60_000}}
-    window = vscode({"a.py": ""}, config=config)
+    window = same_vscode({"a.py": ""}, config=config)
     window.open("a.py")
     window.ready()
     assert "Local" in window.status
@@ -68,10 +70,10 @@ def test_a_word_of_a_suggestion_is_taken_and_told(vscode: StartVSCode, tmp_path:
     assert (window.folder / "a.py").read_text().rstrip() == f"{EXAMPLE}return a + b"
 
 
-def test_a_fast_typist_gets_what_was_typed_and_taken(vscode: StartVSCode) -> None:
+def test_a_fast_typist_gets_what_was_typed_and_taken(same_vscode: StartVSCode) -> None:
     end = ", base)"  # long enough to be suggested before a key asks for it
     lines = [f"value_{number} = compute({number}{end}" for number in range(15)]
-    window = vscode({"a.py": ""}, config=script([{"match": r"compute\(\d+$", "text": end}]))
+    window = same_vscode({"a.py": ""}, config=script([{"match": r"compute\(\d+$", "text": end}]))
     window.open("a.py")
     window.ready()
     expected = ""
@@ -90,10 +92,10 @@ def test_a_fast_typist_gets_what_was_typed_and_taken(vscode: StartVSCode) -> Non
     assert (window.folder / "a.py").read_text() == expected
 
 
-def test_other_suggestions_are_shown_by_a_key_and_one_is_taken(vscode: StartVSCode) -> None:
+def test_other_suggestions_are_shown_by_a_key_and_one_is_taken(same_vscode: StartVSCode) -> None:
     texts = ("a + b", "sum([a, b])", "max(a, b)")
     answers = [{"match": "return $", "text": f"{text}\n"} for text in texts]
-    window = vscode({"a.py": ""}, config=script(answers))
+    window = same_vscode({"a.py": ""}, config=script(answers))
     window.open("a.py")
     window.ready()
     window.type(f"{EXAMPLE}return ")
@@ -112,8 +114,8 @@ def test_other_suggestions_are_shown_by_a_key_and_one_is_taken(vscode: StartVSCo
 # --- hovers, fixes, rewriting ---------------------------------------------------------------------
 
 
-def test_a_hover_explains(vscode: StartVSCode) -> None:
-    window = vscode({"a.py": ADD}, config=chat_script({"text": "It adds two numbers."}))
+def test_a_hover_explains(same_vscode: StartVSCode) -> None:
+    window = same_vscode({"a.py": ADD}, config=chat_script({"text": "It adds two numbers."}))
     window.open("a.py")
     window.ready()
     window.hovers("add", r"def add\(a, b\)")
@@ -122,10 +124,12 @@ def test_a_hover_explains(vscode: StartVSCode) -> None:
     window.picture("hover")
 
 
-def test_a_quick_fix_is_applied(vscode: StartVSCode) -> None:
+def test_a_quick_fix_is_applied(same_vscode: StartVSCode) -> None:
     broken = "export function total(a: number, b: number): number {\n  return a + c;\n}\n"
     fixed = broken.replace("a + c", "a + b")
-    window = vscode({"a.ts": broken}, config=chat_script({"text": f"```typescript\n{fixed}```\n"}))
+    window = same_vscode(
+        {"a.ts": broken}, config=chat_script({"text": f"```typescript\n{fixed}```\n"})
+    )
     window.open("a.ts")
     window.ready()
     window.page.locator(".squiggly-error").first.wait_for()
@@ -140,10 +144,10 @@ def test_a_quick_fix_is_applied(vscode: StartVSCode) -> None:
     assert (window.folder / "a.ts").read_text() == fixed
 
 
-def test_a_rewrite_is_previewed_then_made_or_not(vscode: StartVSCode) -> None:
+def test_a_rewrite_is_previewed_then_made_or_not(same_vscode: StartVSCode) -> None:
     better = "def add(a: int, b: int) -> int:\n    return a + b\n"
     config = chat_script({"text": f"```python\n{better}```\n"})
-    window = vscode({"a.py": ADD}, config=config, user=LIGHT)
+    window = same_vscode({"a.py": ADD}, config=config, user=LIGHT)
     window.open("a.py")
     window.ready()
     for decision in ("Discard", "Accept"):
