@@ -74,6 +74,11 @@ return answer and answer.result and answer.result.state or ''
 """
 
 
+NO_PYTHON = "let g:loaded_python3_provider = 0"
+"""For a Python file, Neovim starts each Python on the PATH to find one that can run plugins. Ours
+is Lua, and to look takes longer than all else of a start."""
+
+
 class Neovim:
     """One process with `init` as its configuration and `file` open."""
 
@@ -81,7 +86,8 @@ class Neovim:
         self, program: Path, init: Path, file: Path, environ: Mapping[str, str], *runtime: Path
     ) -> None:
         first = [arg for folder in runtime for arg in ("--cmd", f"set runtimepath^={folder}")]
-        command = [str(program), "--embed", "--headless", "--clean", *first, "-u", str(init)]
+        plain = [str(program), "--embed", "--headless", "--clean", "--cmd", NO_PYTHON]
+        command = [*plain, *first, "-u", str(init)]
         self._process = subprocess.Popen(
             [*command, str(file)],
             stdin=subprocess.PIPE,
