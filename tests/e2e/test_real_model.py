@@ -143,11 +143,11 @@ async def test_promise_7_a_killed_engine_answers_empty_and_comes_back(
     editor: StartEditor, small_model: Path
 ) -> None:
     async with editor(real(small_model), program=STARTED) as e:
-        uri = e.open("".join(f"value_{i} = {i}\n" for i in range(120)))
-        for line in (100, 101, 102):
+        uri = e.open("".join(f"value_{i} = {i}\n" for i in range(40)))
+        for line in (30, 31, 32):
             worker = await engine_of(e)
             asking = asyncio.create_task(e.ghost(uri, line, 0))
-            await asyncio.sleep(0.15)
+            await asyncio.sleep(0.05)
             os.kill(worker.pid, signal.SIGKILL)
             await asyncio.wait_for(asking, 60)  # answered, with an item or without
         text = "numbers = [1, 2, 3, 4, 5, 6, 7, 8, "
