@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import socket
@@ -12,7 +13,7 @@ from collections.abc import Callable
 
 import psutil
 import pytest
-from tests.e2e.prepared import STARTED
+from tests.e2e.prepared import STARTED, forked
 from tests.e2e.process import script
 from tests.e2e.wiring import StartWire, Wire
 
@@ -84,6 +85,23 @@ def test_the_process_ends_with_unread_answers(
         time.sleep(1.0)
         process.stdin.close()
         process.wait(END_SECONDS)
+
+
+def test_what_was_taken_is_recorded_though_the_machine_stalls_at_the_end(
+    wire: StartWire, environ: dict[str, str]
+) -> None:
+    w = wire("--stdio", program=STARTED)
+    w.initialize()
+    (item,) = w.ghost(w.open("def add(a, b):\n    "), 1, 4)
+    command = {name: item["command"][name] for name in ("command", "arguments")}
+    w.ask("workspace/executeCommand", command)
+    w.notify("exit")
+    w.process.send_signal(signal.SIGSTOP)
+    time.sleep(1.5)  # longer than the process may take to end
+    w.process.send_signal(signal.SIGCONT)
+    assert w.ended_within(END_SECONDS)
+    stats = subprocess.run(forked("stats", "--json"), env=environ, capture_output=True, check=True)
+    assert json.loads(stats.stdout)["completions"]["accepted"] == 1
 
 
 def test_the_process_ends_with_the_clients_process(wire: StartWire) -> None:

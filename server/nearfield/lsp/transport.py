@@ -39,6 +39,9 @@ CLOSE_SECONDS = 0.45
 """The part of it for closing the models."""
 FLUSH_SECONDS = 0.2
 """And for the last answers."""
+SLICE_SECONDS = 0.05
+"""These times are counted in slices of this: one in which the machine has stalled counts as one,
+however long it was, so that what was accepted is written all the same."""
 
 
 MAX_UNREAD_BYTES = 64 * 1024 * 1024
@@ -89,7 +92,10 @@ class Outbox:
     def finish(self, seconds: float) -> None:
         """Close, and wait until everything is out, or for `seconds`."""
         self.close()
-        self._thread.join(seconds)
+        for _ in _slices(seconds):
+            self._thread.join(SLICE_SECONDS)
+            if not self._thread.is_alive():
+                return
 
     def _run(self) -> None:
         try:
@@ -125,7 +131,8 @@ class Deadline:
             threading.Thread(target=self._run, name="nearfield-end", daemon=True).start()
 
     def _run(self) -> None:
-        time.sleep(END_SECONDS)
+        for _ in _slices(END_SECONDS):
+            time.sleep(SLICE_SECONDS)
         os._exit(self._exit_code())
 
 
@@ -181,13 +188,26 @@ async def _run(
 
     threading.Thread(target=take_in, name="nearfield-read", daemon=True).start()
     await ended.wait()
-    try:
-        async with asyncio.timeout(CLOSE_SECONDS):
-            await close()
-    except TimeoutError:
+    if not await _closed(close):
         log.warning("closing took too long")
     outbox.finish(FLUSH_SECONDS)
     return protocol.exit_code
+
+
+async def _closed(close: Callable[[], Awaitable[None]]) -> bool:
+    """Free what the session holds; return whether that was done in time."""
+    closing = asyncio.ensure_future(close())
+    for _ in _slices(CLOSE_SECONDS):
+        await asyncio.wait({closing}, timeout=SLICE_SECONDS)
+        if closing.done():
+            closing.result()
+            return True
+    closing.cancel()
+    return False
+
+
+def _slices(seconds: float) -> range:
+    return range(round(seconds / SLICE_SECONDS))
 
 
 def _read(stream: io.RawIOBase, n: int) -> bytes | None:
