@@ -13,18 +13,31 @@ if TYPE_CHECKING:
 PATIENCE_SECONDS = 60.0
 """Long enough for a busy machine: a test that waits so long has failed."""
 
+PATIENT = {"deadline_ms": 60_000, "invoked_deadline_ms": 60_000}
+"""Settings of completions by which a busy machine changes no result."""
+
 Answers = Sequence[Mapping[str, Any]]
 HELLO: Answers = ({"match": r"def add\(a, b\):\s*$", "text": "return a + b\n"},)
 
 
 def script(answers: Answers = HELLO, **settings: Any) -> dict[str, Any]:
-    """`initializationOptions` that let a script answer, with further settings over it."""
+    """`initializationOptions` that let a script answer in its time, with further settings over
+    it."""
+    completion = settings.get("completion", {})
+    if isinstance(completion, Mapping):
+        completion = {**PATIENT, **completion}
     return {
         "providers": {"fake": {"kind": "scripted", "options": {"answers": list(answers)}}},
         "routing": {"roles": {"complete": ["fake"]}},
         "engine": {"enabled": False},
         **settings,
+        "completion": completion,
     }
+
+
+def open_gate(gate: Path) -> None:
+    """Let an answer go on that has `gate` as its `waits_for`."""
+    gate.touch()
 
 
 def edited_by_a_model(*answers: dict[str, Any]) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from tests.e2e.prepared import forked
+from tests.e2e.process import open_gate
 from tests.e2e.test_cli import Shell
 
 CODE = "def add(a, b):\n    # both\n    return a - b\n\n\ndef sub(a, b):\n    return a + b\n"
@@ -18,11 +19,11 @@ DOC = '```python\\ndef add(a, b):\\n    \\"\\"\\"Add both.\\"\\"\\"\\n    return
 TESTS = "```python\\ndef test_add():\\n    assert add(1, 2) == 3\\n```"
 
 
-def settings(*answers: tuple[str, str], delay_ms: int = 0) -> str:
+def settings(*answers: tuple[str, str], waits_for: str = "") -> str:
     """A config.toml in which a script answers by what a prompt matches."""
     rows = "".join(
         f"[[providers.fake.options.answers]]\nmatch = '{match}'\ntext = \"{text}\"\n"
-        f"delay_ms = {delay_ms}\n"
+        f"waits_for = '{waits_for}'\n"
         for match, text in answers
     )
     return f'[engine]\nenabled = false\n[providers.fake]\nkind = "scripted"\n{rows}'
@@ -98,16 +99,18 @@ def test_documenting_and_testing(shell: Shell) -> None:
 
 
 def test_a_file_that_changed_is_not_written(shell: Shell) -> None:
-    shell.settings(settings(("", ADD), delay_ms=2500))
+    gate = shell.folder / "gate"
+    shell.settings(settings(("", ADD), waits_for=str(gate)))
     command = forked("fix", "app.py:3", "--write")
     command += ["--log-level", "info"]
     with subprocess.Popen(
         command, env=shell.environ, cwd=shell.folder, stderr=subprocess.PIPE, text=True
     ) as running:
         assert running.stderr is not None
-        # The file has been read before the model is ready, and the model takes its time.
+        # The file has been read before the model is ready, and the model waits.
         assert any("ready" in line for line in running.stderr)
         shell.source.write_text("# mine\n")
+        open_gate(gate)
         _, said = running.communicate(timeout=60)
     assert running.returncode == 3
     assert "changed meanwhile" in said

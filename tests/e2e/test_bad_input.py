@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from tests.e2e.editing import StartEditor
-from tests.e2e.process import HELLO, script
+from tests.e2e.process import HELLO, open_gate, script
 from tests.e2e.wiring import StartWire, Wire
 
 from nearfield.lsp import frames
@@ -219,9 +219,9 @@ def test_wrong_or_unknown_notifications(served: Wire, method: str, params: Any) 
     assert served.shown_messages() == said
 
 
-def test_an_id_that_is_in_use(wire: StartWire) -> None:
-    w = wire("--stdio")
-    w.initialize(script([{"match": r":\s*$", "text": SUGGESTED, "delay_ms": 200}]))
+def test_an_id_that_is_in_use(wire: StartWire, tmp_path: Path) -> None:
+    w, gate = wire("--stdio"), tmp_path / "gate"
+    w.initialize(script([{"match": r":\s*$", "text": SUGGESTED, "waits_for": str(gate)}]))
     uri = w.open(ADD)
     request = {
         "jsonrpc": "2.0",
@@ -234,6 +234,8 @@ def test_an_id_that_is_in_use(wire: StartWire) -> None:
         },
     }
     w.send(request, request)
+    w.until(lambda m: m.get("id") == "same" and "error" in m)
+    open_gate(gate)
     w.until(lambda m: m.get("id") == "same" and "result" in m)
     w.ask("nearfield/status")
     answers = [message for message in w.answers() if message.get("id") == "same"]

@@ -12,7 +12,7 @@ import pytest
 from lsprotocol import types
 from pytest_httpserver import HTTPServer
 from tests.e2e.editing import Editor, StartEditor, plain
-from tests.e2e.process import PATIENCE_SECONDS, script
+from tests.e2e.process import PATIENCE_SECONDS, open_gate, script
 from tests.e2e.wiring import StartWire, Wire
 
 from nearfield.routing.store import Store
@@ -68,6 +68,7 @@ class Session:
         **more: Any,
     ) -> None:
         self.w = w
+        self.gate = folder.with_name("gate")
         folder.mkdir(exist_ok=True)
         w.initialize(
             script(answers or ({"text": GOOD},), **more),
@@ -120,6 +121,11 @@ class Session:
         """What has become of the progress of actions."""
         found = [one for one in self.came("$/progress") if "work" in str(one["token"])]
         return [one["value"]["kind"] for one in found]
+
+    def answer(self) -> None:
+        """Let the model of `gated` answer, once the server has what was sent."""
+        self.w.ask("nearfield/status")
+        open_gate(self.gate)
 
     def serve_progress(self) -> None:
         """Agree to the bar that the server wants to show."""
@@ -246,6 +252,12 @@ def test_a_client_with_input_is_offered_actions_that_need_an_instruction(
     assert "return c - b" in told["diff"]
 
 
+def gated(wire: StartWire, folder: Path) -> Session:
+    """A client whose model answers only after `answer`."""
+    gate = folder.with_name("gate")
+    return Session(wire("--stdio"), folder, {"text": GOOD, "waits_for": str(gate)})
+
+
 REBASED = {
     "above": ((0, 0, "import re\n"), 6),
     "below": ((8, 0, "more = 2\n"), 5),
@@ -258,11 +270,11 @@ def test_an_edit_is_rebased_when_its_lines_are_untouched(
     case: tuple[tuple[int, int, str], int], wire: StartWire, folder: Path
 ) -> None:
     (line, column, text), expected = case
-    s = Session(wire("--stdio"), folder, {"text": GOOD, "delay_ms": 400})
-    action = s.action("Simplify")
-    running = s.w.request("codeAction/resolve", action)
+    s = gated(wire, folder)
+    running = s.w.request("codeAction/resolve", s.action("Simplify"))
     s.serve_progress()
     s.change(line, column, text)
+    s.answer()
     (change,) = s.w.answer(running)["result"]["edit"]["documentChanges"]
     assert change["textDocument"]["version"] == 2
     (edit,) = change["edits"]
@@ -270,19 +282,21 @@ def test_an_edit_is_rebased_when_its_lines_are_untouched(
 
 
 def test_an_edit_whose_line_has_changed_is_refused(wire: StartWire, folder: Path) -> None:
-    s = Session(wire("--stdio"), folder, {"text": GOOD, "delay_ms": 400})
+    s = gated(wire, folder)
     running = s.w.request("codeAction/resolve", s.action("Simplify"))
     s.serve_progress()
     s.change(5, 16, " + c")
+    s.answer()
     assert "changed" in s.w.answer(running)["error"]["message"]
     assert s.bars()[-1] == "end"
 
 
 def test_a_document_that_was_closed_is_not_edited(wire: StartWire, folder: Path) -> None:
-    s = Session(wire("--stdio"), folder, {"text": GOOD, "delay_ms": 400})
+    s = gated(wire, folder)
     running = s.w.request("codeAction/resolve", s.action("Simplify"))
     s.serve_progress()
     s.w.notify("textDocument/didClose", {"textDocument": {"uri": s.uri}})
+    s.answer()
     assert "closed" in s.w.answer(running)["error"]["message"]
 
 

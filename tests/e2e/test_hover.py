@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import time
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import pytest
 from lsprotocol import types
 from pygls.exceptions import JsonRpcException
 from tests.e2e.editing import Editor, StartEditor, capabilities, plain
-from tests.e2e.process import script
+from tests.e2e.process import PATIENCE_SECONDS, open_gate, script
 from tests.e2e.wiring import StartWire
 
 CODE = 'def area(w, h):\n    """The area."""\n    return w * h\n\n\nprint(area(1, 2))\n'
@@ -44,26 +45,30 @@ async def explain(e: Editor, *arguments: Any) -> Any:
     )
 
 
-async def until_shown(e: Editor, uri: str, wanted: str) -> str:
+async def until_shown(e: Editor, uri: str, wanted: str, line: int = 5, character: int = 7) -> str:
     """Hover until `wanted` is shown: a busy machine has not even the facts within the wait."""
-    for _ in range(200):
-        if wanted in (text := await hover(e, uri)):
-            return text
+    end = time.monotonic() + PATIENCE_SECONDS
+    while wanted not in (text := await hover(e, uri, line, character)):
+        assert time.monotonic() < end, f"{wanted} was never shown, but {text!r}"
         await asyncio.sleep(0.05)
-    pytest.fail(f"{wanted} was never shown")
+    return text
 
 
-async def test_facts_at_once_and_the_explanation_the_next_time(editor: StartEditor) -> None:
-    async with editor(told({"text": GOOD, "delay_ms": 300}, wait_ms=0)) as e:
+async def test_facts_at_once_and_the_explanation_the_next_time(
+    editor: StartEditor, tmp_path: Path
+) -> None:
+    gate = tmp_path / "gate"
+    async with editor(told({"text": GOOD, "waits_for": str(gate)}, wait_ms=0)) as e:
         assert e.result.capabilities.hover_provider
         uri = e.open(CODE)
         first = await until_shown(e, uri, "def area(w, h):")
         assert "The area." in first
         assert "rectangle" not in first
+        open_gate(gate)
         shown = await until_shown(e, uri, "rectangle")
         assert GOOD in shown
         # The first hover that has it may have joined the answer as it ended: that is no cached one.
-        assert await hover(e, uri) == shown
+        assert await until_shown(e, uri, GOOD) == shown
         last, *_ = await e.traces(1)
         assert (last["method"], last["situation"]) == ("textDocument/hover", "cached")
         assert await hover(e, uri, 3, 0) == ""
@@ -122,8 +127,7 @@ async def test_a_problem_that_the_client_has_told_is_explained(editor: StartEdit
     async with editor(told(answers, wait_ms=15_000)) as e:
         uri = e.open("print(missing)\n")
         assert "Explain this (scripted)" in await tell_problem(e, uri, "missing", 6)
-        text = await hover(e, uri, 0, 8)
-        assert '**"missing" is not defined**' in text
+        text = await until_shown(e, uri, '**"missing" is not defined**', 0, 8)
         assert "The name has to be imported first." in text
 
 
@@ -238,8 +242,7 @@ async def test_a_real_model_explains_each_kind_once(
             if at == "prise":
                 await tell_problem(e, uri, at, character)
             unspent = await e.ask("nearfield/spent")
-            first = await hover(e, uri, line, character)
-            assert "on this machine" in first, first
+            first = await until_shown(e, uri, "on this machine", line, character)
             assert re.search(expected, first, re.IGNORECASE), first
             spent = await settled(e, unspent)
             assert await hover(e, uri, line, character) == first
@@ -253,8 +256,7 @@ async def test_a_real_model_explains(editor: StartEditor, default_model: Path) -
     options = {"models": {"complete": str(default_model)}, "hover": {"wait_ms": 60_000}}
     async with editor(options) as e:
         uri = e.open(CODE)
-        first = await hover(e, uri)
-        assert "def area" in first
+        first = await until_shown(e, uri, "def area")
         explanation = first.partition("---")[2]
         assert "area" in explanation or "rectangle" in explanation
         assert "on this machine" in explanation
@@ -262,4 +264,4 @@ async def test_a_real_model_explains(editor: StartEditor, default_model: Path) -
         last, *_ = await e.traces(1)
         assert last["situation"] == "cached"
         toml = e.open("[tool.ruff]\nline-length = 100\n", "file:///w/pyproject.toml", "toml")
-        assert "tool.ruff.line-length" in await hover(e, toml, 1, 3)
+        assert await until_shown(e, toml, "tool.ruff.line-length", 1, 3)

@@ -193,7 +193,7 @@ async def test_a_question_may_overtake_its_change(editor: StartEditor) -> None:
     async with editor() as e:
         uri = e.open(CODE)
         early = asyncio.create_task(inline_edits(e, uri, 2))
-        await asyncio.sleep(0.1)
+        await asyncio.sleep(0)  # until it is sent, and no longer: the change is soon waited for
         rename(e, uri, "width")
         assert [edit["text"] for edit in await early] == ["width"]
         assert await inline_edits(e, uri, 99) == []

@@ -11,11 +11,12 @@ from typing import Any
 import pytest
 from tests.conftest import needs
 from tests.e2e.prepared import STARTED
+from tests.e2e.process import PATIENT
 from tests.e2e.wiring import StartWire
 
 pytestmark = pytest.mark.model
 
-PATIENT = {"deadline_ms": 60_000, "invoked_deadline_ms": 60_000, "debounce_ms": 0}
+AT_ONCE = {**PATIENT, "debounce_ms": 0}
 FIBONACCI = "def fib(n):\n    if n < 2:\n        return n\n    return fib"
 
 
@@ -37,7 +38,7 @@ def test_completes_by_the_wheel(
 ) -> None:
     del without
     w = wire("--stdio", program=STARTED)
-    w.initialize({"models": {"complete": str(small_model)}, "completion": PATIENT})
+    w.initialize({"models": {"complete": str(small_model)}, "completion": AT_ONCE})
     uri = w.open(FIBONACCI)
     (item,) = w.ghost(uri, 3, len(FIBONACCI.split("\n")[3]))
     assert "(n" in item["insertText"]

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import random
+from pathlib import Path
 from typing import Any
 
 import pytest
 from lsprotocol import types
 from tests.e2e.editing import StartEditor, capabilities
-from tests.e2e.process import HELLO, script
+from tests.e2e.process import HELLO, open_gate, script
 from tests.e2e.wiring import StartWire, ghost_params
 
 ADD = "def add(a, b):\n    "
@@ -55,23 +56,25 @@ async def test_promise_1_a_suggestion_is_for_the_text_that_the_client_has(
         assert (await e.traces())[0]["version"] == 4
 
 
-async def test_promise_1_a_stale_result_is_never_shown(editor: StartEditor) -> None:
-    async with editor(script(SLOW)) as e:
+async def test_promise_1_a_stale_result_is_never_shown(editor: StartEditor, tmp_path: Path) -> None:
+    gate = tmp_path / "gate"
+    async with editor(script([{**SLOW[0], "waits_for": str(gate)}])) as e:
         uri = e.open(ADD)
         asked = asyncio.ensure_future(e.ghost(uri, 1, 4))
-        await asyncio.sleep(0.15)
+        await e.ask("nearfield/status")
         e.replace(uri, "x = 1\n")
+        await e.ask("nearfield/status")
+        open_gate(gate)
         assert await asked == []
         (trace,) = await e.traces()
         assert (trace["shown"], trace["version"]) == (False, 1)
 
 
 async def test_promise_1_a_superseded_request_is_answered(editor: StartEditor) -> None:
-    slow = [{**SLOW[0], "delay_ms": 3000}]
-    async with editor(script(slow, completion={"deadline_ms": 60_000})) as e:
+    async with editor(script([{"match": r"\):$", "hang": True}, *SLOW])) as e:
         uri = e.open(ADD)
-        older = asyncio.ensure_future(e.ghost(uri, 1, 4))
-        await asyncio.sleep(0.1)
+        older = asyncio.ensure_future(e.ghost(uri, 0, 14))
+        await e.ask("nearfield/status")
         newer = asyncio.ensure_future(e.ghost(uri, 1, 4))
         assert await older == []
         assert [item.insert_text for item in await newer] == ["return a + b"]

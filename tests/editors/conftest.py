@@ -19,8 +19,7 @@ from playwright.sync_api import Browser, expect
 from tests.conftest import missing
 from tests.e2e.browser import chromium
 from tests.e2e.prepared import forked
-from tests.e2e.process import HELLO, Answers, environment
-from tests.e2e.process import script as quick_script
+from tests.e2e.process import environment, script
 from tests.editors.neovim import Neovim
 from tests.editors.vscode import PATIENCE_SECONDS, CodeServer, Window
 from tests.editors.windows import Reused, configure, leave, login, write
@@ -59,14 +58,8 @@ def failed(item: pytest.Item) -> bool:
     return item.stash.get(_FAILED, False)
 
 
-def script(answers: Answers = HELLO, **settings: Any) -> dict[str, Any]:
-    """Settings that let a script answer. It has its time: editors ask once, and what comes too late
-    on a busy machine would never be seen."""
-    return quick_script(answers, **{"completion": {"deadline_ms": 60_000}, **settings})
-
-
 def chat_script(*answers: Mapping[str, Any], **settings: Any) -> dict[str, Any]:
-    """The same for a script that also answers whoever chats."""
+    """Settings that let a script answer, also whoever chats."""
     roles = {role: ["fake"] for role in ("complete", "fast", "code", "large", "review")}
     return script(answers, routing={"roles": roles}, cache={"enabled": False}, **settings)
 

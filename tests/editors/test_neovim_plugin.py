@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.e2e.process import open_gate
 from tests.editors.conftest import ROOT, StartNeovim, as_lua, script
 from tests.editors.neovim import Neovim
 
@@ -190,13 +191,15 @@ def test_the_popup_menu_hides_ours(neovim: StartNeovim, neovim_11: Path) -> None
     shown(nvim, "wid", BODY.removeprefix("wid"))
     nvim.keys("<C-n>")
     nvim.until(1, lambda: nvim.call("nvim_call_function", "pumvisible", []))
-    assert nvim.ghosts == []
+    nvim.until([], lambda: nvim.ghosts)
     nvim.keys("<C-e>")
     nvim.until([BODY.removeprefix("wid")], lambda: nvim.ghosts)
 
 
-def test_a_late_answer_is_not_shown(neovim: StartNeovim, neovim_11: Path) -> None:
-    slow = [{"match": "one $", "text": "OLD", "delay_ms": 3000}, {"match": "x$", "text": "NEW"}]
+def test_a_late_answer_is_not_shown(neovim: StartNeovim, neovim_11: Path, tmp_path: Path) -> None:
+    gate = tmp_path / "gate"
+    old = {"match": "one $", "text": "OLD", "waits_for": str(gate)}
+    slow = [old, {"match": "x$", "text": "NEW"}]
     nvim = neovim(neovim_11, with_plugin({}, slow), name="a.txt", plugin=True)
     nvim.keys("ione ")
     time.sleep(0.25)
@@ -208,7 +211,8 @@ def test_a_late_answer_is_not_shown(neovim: StartNeovim, neovim_11: Path) -> Non
         return "NEW" in seen
 
     nvim.until(True, look)
-    end = time.monotonic() + 4
+    open_gate(gate)
+    end = time.monotonic() + 1
     while time.monotonic() < end:
         look()
         time.sleep(0.005)

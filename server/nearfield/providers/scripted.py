@@ -74,6 +74,9 @@ CALLS_KEPT = 512
 DOCUMENTS_KEPT = 8
 """Documents whose last prompt counts as evaluated; the embedded engine holds about as many."""
 
+LOOK_MS = 20.0
+"""Interval at which the file is looked for that an answer waits for."""
+
 _TOKEN = re.compile(r"\w+|[^\S\n]+|\n|[^\w\s]")
 
 
@@ -88,6 +91,8 @@ class ScriptedAnswer(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     """The streamed text."""
     delay_ms: Annotated[float, Meta(ge=0)] = 0
     """Wait before the first piece, as a model that reads the prompt would."""
+    waits_for: str = ""
+    """Path of a file: the first piece comes once it is there."""
     piece_ms: Annotated[float, Meta(ge=0)] = 0
     """Wait before each piece, as a model that writes would."""
     chunk: Annotated[int, Meta(ge=1)] = 1
@@ -269,6 +274,8 @@ class Scripted:
                 await _pause(left * 1000, request.deadline)
             begun = time.monotonic()
             await _pause(answer.delay_ms, request.deadline)
+            while answer.waits_for and not _is_there(answer.waits_for):
+                await _pause(LOOK_MS, request.deadline)
             usage = self._evaluate(key, prompt, _ms_since(begun))
             begun = time.monotonic()
             finish, generated = Finish.STOP, 0
@@ -395,6 +402,10 @@ async def _pause(ms: float, deadline: float | None) -> None:
     await asyncio.sleep(max(0.0, min(seconds, left)))
     if left <= seconds:
         raise DeadlineExceeded("The scripted answer is slower than the deadline.")
+
+
+def _is_there(path: str) -> bool:
+    return Path(path).exists()
 
 
 async def _hang(deadline: float | None) -> Finish:

@@ -123,6 +123,15 @@ async def test_the_deadline() -> None:
         assert (await deltas(scripted({"text": "ab", **slow}), soon))[-1].finish is Finish.DEADLINE
 
 
+async def test_an_answer_waits_for_a_file(tmp_path: Path) -> None:
+    gate = tmp_path / "gate"
+    provider = scripted({"text": "ab", "waits_for": str(gate)})
+    with pytest.raises(DeadlineExceeded):
+        await deltas(provider, replace(ASK, deadline=time.monotonic() + 0.05))
+    gate.touch()
+    assert await text_of(provider) == "ab"
+
+
 async def test_closing_a_stream_is_seen() -> None:
     provider = scripted({"text": "a b c"})
     stream = provider.infill(ASK)
