@@ -37,8 +37,11 @@ async def test_the_index_is_built_without_a_request_and_reported(
     async with editor(script(**VECTORLESS), root=root) as e:
         index = await until(e, lambda index: index["state"] == "ready")
         assert (index["files"], index["chunks"], index["vectors"]) == (1, 1, 0)
-        said = [status["index"]["state"] for status in e.statuses if "index" in status]
-        assert said[-1] == "ready"
+
+        def said() -> list[str]:
+            return [status["index"]["state"] for status in e.statuses if "index" in status]
+
+        await e.until(lambda: said()[-1:] == ["ready"])
 
 
 async def test_the_index_follows_added_and_removed_folders(

@@ -59,11 +59,20 @@ async def opened(e: Editor, path: Path) -> str:
     return uri
 
 
+async def jumping(e: Editor, uri: str, line: int = 0) -> dict[str, Any]:
+    """The next edits of a document, once there is a jump among them: a busy machine has not read
+    the other files within the wait of a request, and reads on."""
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        while not (found := await command(e, "nearfield.nextEdit", where(uri, line)))["jump"]:
+            await asyncio.sleep(0.05)
+    return found
+
+
 async def test_a_jump_is_an_offer_of_its_own(editor: StartEditor, shop: Path) -> None:
     async with editor(OPTIONS, root=shop, caps=client(confirms=True, shows=True)) as e:
         uri = await opened(e, shop / "goods.py")
         rename(e, uri, "cost", old="price", at=(0, 4))
-        found = await command(e, "nearfield.nextEdit", where(uri, 1))
+        found = await jumping(e, uri, 1)
         assert (found["edit"], found["others"]) == (None, 0)
         jump = found["jump"]
         till = (shop / "till.py").as_uri()
@@ -107,7 +116,7 @@ async def test_a_file_is_dismissed_as_a_whole(editor: StartEditor, shop: Path) -
     async with editor(OPTIONS, root=shop) as e:
         uri = await opened(e, shop / "goods.py")
         rename(e, uri, "cost", old="price", at=(0, 4))
-        jump = (await command(e, "nearfield.nextEdit", where(uri)))["jump"]
+        jump = (await jumping(e, uri))["jump"]
         # A client without annotations is not told to apply anything unseen by the user.
         assert await command(e, "nearfield.goToEdit", jump["id"]) == {"shown": False}
         assert await command(e, "nearfield.dismissEdit", jump["id"]) == {"dismissed": True}
@@ -133,6 +142,7 @@ async def test_the_next_edit_is_a_code_action(editor: StartEditor, shop: Path) -
         uri = await opened(e, shop / "goods.py")
         assert await actions(e, uri) == []
         rename(e, uri, "cost", old="price", at=(0, 4))
+        await jumping(e, uri)
         own, other = await actions(e, uri)
         assert own.title == "Next edit, line 5: cost"
         assert own.edit is not None
@@ -163,6 +173,7 @@ async def test_the_jump_as_an_action_is_what_the_client_can_show(
     async with editor(OPTIONS, root=shop, caps=client(**can)) as e:
         uri = await opened(e, shop / "goods.py")
         rename(e, uri, "cost", old="price", at=(0, 4))
+        await jumping(e, uri)
         found = await actions(e, uri)
         if not wanted:
             assert found == []
@@ -173,5 +184,5 @@ async def test_the_jump_as_an_action_is_what_the_client_can_show(
         said = str(action.command) if is_command else ""
         why = action.disabled.reason if not is_command and action.disabled else ""
         assert wanted in f"{said} {why}"
-        jump = (await command(e, "nearfield.nextEdit", where(uri)))["jump"]
+        jump = (await jumping(e, uri))["jump"]
         assert (jump["edit"] is None) == bool(why)

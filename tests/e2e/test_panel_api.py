@@ -43,7 +43,15 @@ class RunningPanel:
         return answer.json()
 
     def servers(self) -> list[dict[str, Any]]:
-        return self.get("now")["servers"]
+        """The servers, once each has answered: a busy machine may not let it in time."""
+        found: list[dict[str, Any]] = []
+
+        def have_answered() -> bool:
+            found[:] = self.get("now")["servers"]
+            return not any(one.get("error") for one in found)
+
+        until(have_answered)
+        return found
 
 
 @pytest.fixture

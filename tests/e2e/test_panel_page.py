@@ -13,6 +13,7 @@ from playwright.sync_api import Browser, expect
 from pytest_httpserver import HTTPServer
 from tests.e2e.panel_answers import AT, HOSTILE, answers
 from tests.e2e.panel_browser import NARROW, VIEWS, WIDE, Panel, opened
+from tests.e2e.panel_home import until
 from tests.e2e.panel_server import PAGE, TOKEN, FakeServer, fake_server
 
 BYTES = 200_000
@@ -316,6 +317,7 @@ def test_each_action_asks_where_something_is_lost_and_is_sent_once(
             page.get_by_role(role, name=name, exact=True).first.click()
             dialog.get_by_role("button", name=sure).click()
             expect(dialog).to_have_count(0)
+        until(lambda: server.posted)
         expect(page.locator("main [aria-busy=true]")).to_have_count(0)
         assert server.posted == [(path, body)], name
 

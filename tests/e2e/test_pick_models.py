@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import time
 import tomllib
 from pathlib import Path
 from typing import Any
 
 import tomli_w
 from pytest_httpserver import HTTPServer
-from tests.e2e.process import script, to_pick_from
-from tests.e2e.wiring import StartWire
+from tests.e2e.process import PATIENCE_SECONDS, script, to_pick_from
+from tests.e2e.wiring import StartWire, Wire
 
 
 def test_models_are_listed_picked_and_refused(
@@ -24,7 +25,7 @@ def test_models_are_listed_picked_and_refused(
     roles = w.ask("nearfield/models/list", {})
     assert roles["groups"] == []
     assert {one["role"] for one in roles["roles"]} >= {"complete", "chat", "code", "large"}
-    groups = {one["provider"]: one for one in listed(w, "code")}
+    groups = listed(w, "code")
     assert groups["embedded"]["problem"]
     assert [one["name"] for one in groups["ollama"]["models"]] == ["ollama", "ollama/chat:1b"]
     (claude,) = groups["claude"]["models"]
@@ -35,7 +36,7 @@ def test_models_are_listed_picked_and_refused(
         "role": "code", "model": "ollama/chat:1b", "missing": False, "outside": False, "note": "",
     }  # fmt: skip
     assert tomllib.loads(file.read_text())["routing"]["roles"]["code"][0] == "ollama/chat:1b"
-    groups = {one["provider"]: one for one in listed(w, "code")}
+    groups = listed(w, "code")
     assert [one["title"] for one in groups["ollama"]["models"] if one["current"]] == ["chat:1b"]
 
     before = file.read_text()
@@ -50,9 +51,15 @@ def test_models_are_listed_picked_and_refused(
     assert file.read_text() == before
 
 
-def listed(w: Any, role: str) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = w.ask("nearfield/models/list", {"role": role})["groups"]
-    return found
+def listed(w: Wire, role: str) -> dict[str, dict[str, Any]]:
+    """The groups by their provider, once the Ollama has said in time which models it has."""
+    end = time.monotonic() + PATIENCE_SECONDS
+    while True:
+        found = w.ask("nearfield/models/list", {"role": role})["groups"]
+        groups = {one["provider"]: one for one in found}
+        if not groups["ollama"]["problem"]:
+            return groups
+        assert time.monotonic() < end, groups["ollama"]["problem"]
 
 
 def test_a_question_in_the_first_second_waits_for_the_providers(wire: StartWire) -> None:

@@ -16,7 +16,7 @@ from typing import Any
 import psutil
 import pytest
 from tests.e2e.prepared import STARTED
-from tests.e2e.process import script
+from tests.e2e.process import PATIENCE_SECONDS, script
 from tests.e2e.wiring import StartWire, Wire, ghost_params
 
 SECONDS = float(os.environ.get("NEARFIELD_SOAK_SECONDS", "8"))
@@ -161,15 +161,20 @@ def still_answers(wire: Wire, expected: int) -> None:
     """As many new documents as were open get an answer: no sequence of the engine is lost."""
     for number in range(expected):
         uri = wire.open("def add(a, b):\n    return \n", f"file:///w/after{number}.py")
-        wire.ghost(uri, 1, 11)
-        (trace,) = wire.ask("nearfield/trace", {"last": 1})
+        end = time.monotonic() + PATIENCE_SECONDS
+        while True:
+            wire.ghost(uri, 1, 11)
+            (trace,) = wire.ask("nearfield/trace", {"last": 1})
+            # The deadlines are short, and a busy machine may be late.
+            if trace["reason"] != "deadline" or time.monotonic() > end:
+                break
         assert trace["reason"] in ("", "empty", "whitespace", "repeats", "syntax"), trace
 
 
 def test_a_long_session_with_a_script_stays_small_and_right(wire: StartWire) -> None:
     w = wire("--stdio", program=STARTED)
     settings: dict[str, Any] = {
-        "completion": {"deadline_ms": 400, "invoked_deadline_ms": 800},
+        "completion": {"deadline_ms": 2000, "invoked_deadline_ms": 4000},
         # The script fails often; that the others then rest is tested elsewhere.
         "routing": {"roles": {"complete": ["fake"]}, "breaker_failures": 1_000_000},
     }

@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 import pytest
 from playwright.sync_api import Error, expect
 from tests.e2e.panel_browser import chromium, opened
+from tests.e2e.panel_home import until
 from tests.editors.conftest import StartNeovim
 from tests.editors.test_neovim_plugin import with_plugin
 
@@ -37,5 +38,12 @@ def test_the_panel_opens_shows_this_neovim_and_ends_with_it(
             nvim.until("paused", nvim.state)
         nvim.quit()
         page = browser.new_page()
-        with pytest.raises(Error, match="ERR_CONNECTION_REFUSED"):
-            page.goto(urlsplit(address)._replace(fragment="").geturl())
+
+        def is_gone() -> bool:
+            try:
+                page.goto(urlsplit(address)._replace(fragment="").geturl())
+            except Error as error:
+                return "ERR_CONNECTION_REFUSED" in error.message
+            return False
+
+        until(is_gone)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 import os
 import signal
@@ -29,6 +30,9 @@ from nearfield.types import Priority
 pytestmark = [pytest.mark.model, pytest.mark.asyncio(loop_scope="module")]
 
 SETTINGS = Settings(context_size=4096, chat_context_size=1024)
+
+ENDLESS = 2000
+"""Tokens that take longer than a busy machine stalls."""
 
 SOURCE = Path(__file__).read_text(encoding="utf-8")
 
@@ -159,14 +163,19 @@ async def test_completion_preempts_chat_within_a_step(engine: EngineClient) -> N
     """A long prompt of low priority is under way; a completion must not wait for it."""
     order: list[str] = []
 
-    async def slow() -> None:
-        await ask(
-            engine, spec("# slow\n" + SOURCE[:6000], document="slow", priority=3, prefill_only=True)
-        )
+    async def slow(number: int) -> None:
+        text = f"# slow {number}\n{SOURCE[:6000]}"
+        await ask(engine, spec(text, document="slow", priority=3, prefill_only=True))
         order.append("prefill")
 
-    task = asyncio.create_task(slow())
-    await asyncio.sleep(0.05)
+    async def begun(number: int) -> asyncio.Task[None]:
+        task = asyncio.create_task(slow(number))
+        await asyncio.sleep(0.05)
+        return task
+
+    numbers = itertools.count()
+    while (task := await begun(next(numbers))).done():
+        order.clear()  # it was over before it could be preempted, as this process has stalled
     await ask(engine, spec("x = ", document="urgent", max_tokens=2))
     order.append("completion")
     await task
@@ -176,11 +185,11 @@ async def test_completion_preempts_chat_within_a_step(engine: EngineClient) -> N
 async def test_other_processes_see_a_completion_and_nothing_else(engine: EngineClient) -> None:
     """The worker has the lock from a completion's first step to its last, not for a chat."""
     lock = TypingLock(data_dir() / FILE)
-    async with aclosing(engine.generate(spec("Count: 1, 2, 3,", max_tokens=400))) as stream:
+    async with aclosing(engine.generate(spec("Count: 1, 2, 3,", max_tokens=ENDLESS))) as stream:
         await anext(stream)
         assert lock.is_elsewhere()
     async with aclosing(
-        engine.generate(spec("Count: 1, 2, 3,", max_tokens=400, priority=Priority.CHAT))
+        engine.generate(spec("Count: 1, 2, 3,", max_tokens=ENDLESS, priority=Priority.CHAT))
     ) as stream:
         await anext(stream)
         assert not lock.is_elsewhere()
@@ -217,9 +226,9 @@ async def test_a_storm_of_cancels_leaves_the_last_answer_right(engine: EngineCli
 
 
 async def test_deadline_ends_a_generation(engine: EngineClient) -> None:
-    answer = await ask(engine, spec("Once upon a time", max_tokens=2000, deadline_ms=300))
+    answer = await ask(engine, spec("Once upon a time", max_tokens=ENDLESS, deadline_ms=2000))
     assert answer.done.finish == "deadline"
-    assert 0 < answer.done.generated_tokens < 2000
+    assert 0 < answer.done.generated_tokens < ENDLESS
 
 
 async def test_a_prompt_that_does_not_fit_is_refused(engine: EngineClient) -> None:
@@ -269,7 +278,7 @@ async def test_promise_7_the_engine_may_die(engine: EngineClient, moment: str) -
     """SIGKILL in the middle of a prefill, of a decode, and while idle: the running job ends with
     a clear error, and the next one works."""
     long = SOURCE[:4500] if moment == "prefill" else "Count: 1, 2,"
-    tokens = 8 if moment == "idle" else 400
+    tokens = {"prefill": 400, "decode": ENDLESS, "idle": 8}[moment]
     job = asyncio.create_task(
         ask(engine, spec(f"# {time.monotonic()}\n{long}", max_tokens=tokens, document="death"))
     )
@@ -308,7 +317,7 @@ async def test_the_worker_ends_with_its_parent(small_model: Path) -> None:
     worker = psutil.Process(int(await parent.stdout.readline()))
     parent.kill()
     await parent.wait()
-    gone, _ = await asyncio.to_thread(psutil.wait_procs, [worker], 10)
+    gone, _ = await asyncio.to_thread(psutil.wait_procs, [worker], 60)
     assert gone
 
 
