@@ -208,8 +208,9 @@ export class NextEdits implements vscode.Disposable {
       if (jump) tell(`${jump.title}: ${jump.advice}`);
       return;
     }
-    this.draw();
+    // First the key, then what names it: whoever sees it may press it.
     void vscode.commands.executeCommand("setContext", SHOWN, true);
+    this.draw();
   }
 
   private draw(): void {
