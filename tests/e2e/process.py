@@ -13,6 +13,9 @@ if TYPE_CHECKING:
 PATIENCE_SECONDS = 60.0
 """Long enough for a busy machine: a test that waits so long has failed."""
 
+INDEX_PATIENCE_SECONDS = 5 * PATIENCE_SECONDS
+"""The same for the index: its process has what others leave of the processor."""
+
 PATIENT = {"deadline_ms": 60_000, "invoked_deadline_ms": 60_000}
 """Settings of completions by which a busy machine changes no result."""
 

@@ -19,14 +19,13 @@ import apsw
 import psutil
 import pytest
 import pytest_asyncio
+from tests.e2e.process import INDEX_PATIENCE_SECONDS
 from tests.processes import running
 
 from nearfield.config.schema import Config
 from nearfield.config.schema import Index as IndexSettings
 from nearfield.index.schema_store import place_of
 from nearfield.index.service import WorkspaceIndex
-
-PATIENCE = 60.0
 
 
 @pytest.fixture(autouse=True)
@@ -68,7 +67,7 @@ async def opened(tmp_path: Path, root: Path) -> AsyncIterator[Opener]:
 
 async def until(question: Callable[[], Awaitable[object]]) -> None:
     """Ask until the answer is yes."""
-    end = time.monotonic() + PATIENCE
+    end = time.monotonic() + INDEX_PATIENCE_SECONDS
     while not await question():
         assert time.monotonic() < end, "it never came to be so"
         await asyncio.sleep(0.02)

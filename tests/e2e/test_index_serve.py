@@ -9,10 +9,8 @@ from typing import Any
 
 from lsprotocol import types
 from tests.e2e.editing import Editor, StartEditor, plain
-from tests.e2e.process import script
+from tests.e2e.process import INDEX_PATIENCE_SECONDS, script
 
-PATIENCE_SECONDS = 60.0
-"""The indexer works at the lowest priority: on a busy machine it may wait for long."""
 VECTORLESS: dict[str, Any] = {"index": {"vectors": False}}
 
 
@@ -22,7 +20,7 @@ async def index_of(editor: Editor) -> dict[str, Any]:
 
 
 async def until(editor: Editor, true: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
-    async with asyncio.timeout(PATIENCE_SECONDS):
+    async with asyncio.timeout(INDEX_PATIENCE_SECONDS):
         while not true(index := await index_of(editor)):
             await asyncio.sleep(0.05)
     return index

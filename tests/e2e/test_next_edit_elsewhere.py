@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from lsprotocol import types
 from tests.e2e.editing import Editor, StartEditor, capabilities
-from tests.e2e.process import PATIENCE_SECONDS, script
+from tests.e2e.process import INDEX_PATIENCE_SECONDS, PATIENCE_SECONDS, script
 from tests.e2e.test_next_edit import command, inline_edits, rename, where
 
 GOODS = "def price(name):\n    return 1\n"
@@ -53,7 +53,7 @@ def shop(tmp_path: Path) -> Path:
 async def opened(e: Editor, path: Path) -> str:
     """Open a file, once the index is there."""
     uri = e.open(path.read_bytes().decode(), path.as_uri())
-    async with asyncio.timeout(PATIENCE_SECONDS):
+    async with asyncio.timeout(INDEX_PATIENCE_SECONDS):
         while (await e.ask("nearfield/status", {}))["index"]["state"] != "ready":
             await asyncio.sleep(0.05)
     return uri

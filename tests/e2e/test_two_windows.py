@@ -15,15 +15,13 @@ from lsprotocol import types
 from pytest_httpserver import HTTPServer
 from tests.e2e.editing import Editor, StartEditor
 from tests.e2e.prepared import forked
-from tests.e2e.process import script
+from tests.e2e.process import INDEX_PATIENCE_SECONDS, script
 
 from nearfield.routing.consent import Consent
 from nearfield.routing.store import Store
 
 QUESTIONS = 8
 """Of each window; they are asked while the other asks too."""
-PATIENCE_SECONDS = 60.0
-"""The indexer works at the lowest priority."""
 INDEX: dict[str, Any] = {"index": {"vectors": False}}
 AT_ONCE: dict[str, Any] = {"completion": {"debounce_ms": 0, "deadline_ms": 20_000}}
 
@@ -78,7 +76,7 @@ def nearfield(environ: dict[str, str], *arguments: str) -> Any:
 
 async def state(window: Editor, wanted: str, files: int) -> None:
     """Wait until that window's server says so of the index."""
-    async with asyncio.timeout(PATIENCE_SECONDS):
+    async with asyncio.timeout(INDEX_PATIENCE_SECONDS):
         while True:
             index = (await window.ask("nearfield/status", {}))["index"]
             if (index["state"], index["files"]) == (wanted, files):
@@ -99,14 +97,14 @@ async def hovered(window: Editor, root: Path, name: str) -> str:
 
 async def known(window: Editor, root: Path, name: str) -> None:
     """Wait until that window knows a function of one parameter."""
-    async with asyncio.timeout(PATIENCE_SECONDS):
+    async with asyncio.timeout(INDEX_PATIENCE_SECONDS):
         while f"def {name}(x)" not in await hovered(window, root, name):
             await asyncio.sleep(0.1)
 
 
 async def forgotten(window: Editor, root: Path, name: str) -> None:
     """Wait until that window does not know it any longer: a file's changes come one by one."""
-    async with asyncio.timeout(PATIENCE_SECONDS):
+    async with asyncio.timeout(INDEX_PATIENCE_SECONDS):
         while "(x)" in await hovered(window, root, name):
             await asyncio.sleep(0.1)
 
