@@ -55,12 +55,14 @@ class Step:
 @dataclass(frozen=True, slots=True)
 class Gate:
     """Least log-probabilities of a token and of the mean. A line whose beginning alone is sure is
-    shown from `part` characters on (0: never), a whole line from `whole`."""
+    shown from `part` characters on (0: never), a whole line from `whole`. `first` is the least one
+    of a token in the first `MIN_PART_CHARS` characters, None for that of the others."""
 
     part: int = 0
     whole: int = 1
     token: float = -1.0
     mean: float = -0.6
+    first: float | None = None
 
 
 @dataclass(slots=True)
@@ -125,22 +127,26 @@ class Reader:
         first, second, last = (tokenize(f"<|fim_{name}|>", True) for name in names)
         head = [*first, *above, *second, *below, *last, *tokenize(whole[lead:start])]
         written = tokenize(whole[start:end])
-        digest = hashlib.sha256(repr((self._name, head, written)).encode()).hexdigest()
-        kept = self._known / f"{digest[:24]}.npz"
-        if not kept.is_file():
-            ids, sure = self._evaluated(head, written)
-            np.savez_compressed(kept, ids=ids, sure=sure)
-        held = np.load(kept)
         ends, at, steps = self.model.ends("infill"), 0, list[Step]()
-        for token, ids, sure in zip(written, held["ids"], held["sure"], strict=True):
+        for token, ids, sure in zip(written, *self.known(head, written), strict=True):
             true, likeliest = pieces[token].decode(), int(ids[0])
             said = END if likeliest in ends else pieces[likeliest].decode("utf-8", "replace")
             steps.append(Step(at, true, said, float(sure[0])))
             at += len(true)
         return steps
 
+    def known(self, head: list[int], written: list[int]) -> tuple[Any, Any]:
+        """Return the likeliest tokens and their log-probabilities at each token of `written`, from
+        an earlier evaluation if there is one."""
+        digest = hashlib.sha256(repr((self._name, head, written)).encode()).hexdigest()
+        kept = self._known / f"{digest[:24]}.npz"
+        if not kept.is_file():
+            ids, sure = self._evaluated(head, written)
+            np.savez_compressed(kept, ids=ids, sure=sure)
+        held = np.load(kept)
+        return held["ids"], held["sure"]
+
     def _evaluated(self, head: list[int], written: list[int]) -> tuple[Any, Any]:
-        """Return the likeliest tokens and their log-probabilities at each token of `written`."""
         lane = lane_for(self.model, 1)
         tokens, ids, sure = head + written, list[list[int]](), list[list[float]]()
         for start in range(0, len(tokens), CHUNK):
@@ -163,7 +169,10 @@ def said(steps: Sequence[Step], gate: Gate) -> str:
     for step in steps:
         if step.likeliest == END:
             break
-        if step.logprob < gate.token:
+        least = gate.token
+        if gate.first is not None and len(text.strip()) < MIN_PART_CHARS:
+            least = gate.first
+        if step.logprob < least:
             is_whole = False
             break
         logprobs.append(step.logprob)
@@ -174,9 +183,9 @@ def said(steps: Sequence[Step], gate: Gate) -> str:
             break
         if line_break and text.strip():
             break
-    least = gate.whole if is_whole else gate.part
+    shortest = gate.whole if is_whole else gate.part
     text = text.rstrip()
-    if not least or len(text.strip()) < least or sum(logprobs) < gate.mean * len(logprobs):
+    if not shortest or len(text.strip()) < shortest or sum(logprobs) < gate.mean * len(logprobs):
         return ""
     return text
 

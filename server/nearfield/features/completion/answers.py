@@ -35,6 +35,14 @@ only where too little comes before that token to be shown."""
 MAX_FORGIVEN = 3.0
 """A token below this many times the threshold is never forgiven."""
 
+ARRIVAL_SHARE = 0.3
+"""How much the log-probability of a token in the first `MIN_PART_CHARS` characters counts at an
+empty line that the user has just come to. Nothing says yet what will be written there, so its first
+token is seldom certain; and the user looks before typing (tests/bench/RESULTS.md, Openings)."""
+
+ARRIVAL_MEAN = 0.75
+"""Factor of the mean's threshold there: a line that is unsure in general stays hidden."""
+
 BEFORE_CHARS = 1000
 """Text that must be equal before the cursor: about 25 lines, which decide a small model's next
 line. Less would match look-alike places; the whole prompt would lose every entry at any edit."""
@@ -100,24 +108,35 @@ class Confidence:
         return self.min_logprob < most * threshold
 
 
-def confidence_of(logprobs: Sequence[tuple[int, float]], chars: int) -> Confidence | None:
+def confidence_of(
+    logprobs: Sequence[tuple[int, float]], chars: int, *, is_arrival: bool = False
+) -> Confidence | None:
     """Return the confidence in the first `chars` characters of a text; None if nothing is known.
 
     `logprobs` has each token's offset and log-probability. Tokens after `chars` do not count: a
-    stream runs a token or two past the text that is shown.
+    stream runs a token or two past the text that is shown. For `is_arrival` see `ARRIVAL_SHARE`.
     """
-    shown = [value for start, value in logprobs if start < max(1, chars)]
-    return Confidence(sum(shown) / len(shown), min(shown)) if shown else None
+    shown = [(start, value) for start, value in logprobs if start < max(1, chars)]
+    if not shown:
+        return None
+    mean = sum(value for _, value in shown) / len(shown)
+    return Confidence(mean, min(_counted(start, value, is_arrival) for start, value in shown))
 
 
-def is_unsure(confidence: Confidence | None, settings: Completion) -> bool:
+def _counted(start: int, logprob: float, is_arrival: bool) -> float:
+    return ARRIVAL_SHARE * logprob if is_arrival and start < MIN_PART_CHARS else logprob
+
+
+def is_unsure(
+    confidence: Confidence | None, settings: Completion, *, is_arrival: bool = False
+) -> bool:
     """Return whether a confidence is below the settings' thresholds; an unknown one never is.
 
     What the default thresholds cost and save is in tests/bench/RESULTS.md (A typist's keys).
     """
+    min_confidence = settings.min_confidence * (ARRIVAL_MEAN if is_arrival else 1.0)
     return confidence is not None and (
-        confidence.mean < settings.min_confidence
-        or confidence.is_below(settings.min_token_confidence)
+        confidence.mean < min_confidence or confidence.is_below(settings.min_token_confidence)
     )
 
 
@@ -130,10 +149,12 @@ class Generated:
     offset of the first one below `min_logprob`. `asked` names the providers that were asked, with
     or without success, and `stumbled` says whether one failed before the one that answered.
     `ended_by` is the control token that ended the text, if one did. `prompt` is the SHA-256 of the
-    prompt. Line breaks in the text are "\\n", whatever the model writes.
+    prompt. Line breaks in the text are "\\n", whatever the model writes. For `is_arrival` see
+    `ARRIVAL_SHARE`.
     """
 
     min_logprob: float = float("-inf")
+    is_arrival: bool = False
     watch: Stopwatch = field(default_factory=Stopwatch)
     text: str = ""
     logprobs: list[tuple[int, float]] = field(default_factory=list[tuple[int, float]])
@@ -174,15 +195,20 @@ class Generated:
         sure = self.text[: self.doubt]
         if "\n" in sure or len(sure.strip()) >= MIN_PART_CHARS:
             return True
-        return any(value < MAX_FORGIVEN * self.min_logprob for _, value in self.logprobs)
+        least = MAX_FORGIVEN * self.min_logprob
+        return any(_counted(at, value, self.is_arrival) < least for at, value in self.logprobs)
 
     @property
     def is_unsure(self) -> bool:
         """Return whether the text has a token below `min_logprob` that is not forgiven."""
         if self.doubt is None:
             return False
-        confidence = confidence_of(self.logprobs, len(self.text))
+        confidence = self.confidence(len(self.text))
         return confidence is not None and confidence.is_below(self.min_logprob)
+
+    def confidence(self, chars: int) -> Confidence | None:
+        """Return the confidence in its first `chars` characters; None if nothing is known."""
+        return confidence_of(self.logprobs, chars, is_arrival=self.is_arrival)
 
     @property
     def cut_off(self) -> Reason:
@@ -199,7 +225,8 @@ class Generated:
             tokens = [(start, values[0])] if len(values) == 1 else delta.tokens_at(start)
             self.logprobs += tokens
             if self.doubt is None and min(values) < self.min_logprob:
-                self.doubt = next(at for at, value in tokens if value < self.min_logprob)
+                counted = ((at, _counted(at, value, self.is_arrival)) for at, value in tokens)
+                self.doubt = next((at for at, value in counted if value < self.min_logprob), None)
         self.text += delta.text
         self.reported = delta.usage or self.reported
         if delta.text or delta.logprobs:
@@ -244,7 +271,8 @@ class Generated:
 class CachedCompletion:
     """A model's answer: `text` as it may be shown, or "" with a `reason`. `result` is the hash of
     the whole document with `text` inserted, for which the answer was checked; `prompt` is the
-    SHA-256 of the prompt. A `part` is the sure beginning of a line."""
+    SHA-256 of the prompt. A `part` is the sure beginning of a line. For `is_arrival` see
+    `ARRIVAL_SHARE`: it holds while the text is typed, so that what was shown does not go."""
 
     text: str
     reason: Reason = Reason.SHOWN
@@ -254,6 +282,7 @@ class CachedCompletion:
     result: int = 0
     prompt: str = ""
     part: bool = False
+    is_arrival: bool = False
 
     @classmethod
     def of(
@@ -274,12 +303,13 @@ class CachedCompletion:
         return cls(
             rest,
             shaped.reason,
-            confidence_of(found.logprobs, len(rest) if chars is None else chars),
+            found.confidence(len(rest) if chars is None else chars),
             found.provider,
             found.model,
             result=_text_hash(text, offset, rest),
             prompt=found.prompt,
             part=part,
+            is_arrival=found.is_arrival,
         )
 
     def hidden(self, request: CompletionRequest, settings: Completion) -> Reason:
@@ -288,7 +318,7 @@ class CachedCompletion:
 
     def unasked(self, settings: Completion) -> Reason:
         """Return why only a key shows it, `SHOWN` if typing does too."""
-        if is_unsure(self.confidence, settings):
+        if is_unsure(self.confidence, settings, is_arrival=self.is_arrival):
             return Reason.UNSURE
         is_short = 0 < len(self.text.strip()) < MIN_CHARS
         return Reason.TOO_SHORT if is_short else Reason.SHOWN

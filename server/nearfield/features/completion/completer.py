@@ -49,7 +49,7 @@ from nearfield.features.idle import Activity, IdleScheduler
 from nearfield.features.offers import Offers
 from nearfield.features.reasons import reason_of
 from nearfield.features.trace import RequestMetrics, TraceLog
-from nearfield.files.lines import plain_breaks
+from nearfield.files.lines import line_end, line_start, plain_breaks
 from nearfield.routing.request_context import RequestContext, Task
 from nearfield.routing.router import Restart, Router
 from nearfield.tasks import run_task, stop_task
@@ -78,6 +78,8 @@ UNNOTICED_MS = 150.0
 NOT_SHOWABLE = frozenset({Reason.REPEATS, Reason.SYNTAX})
 """Reasons for which an alternative takes the place of the first answer."""
 
+_ARRIVALS = (Situation.COLD, Situation.MOVED)
+
 _ENDED_BY_US = (Ending.ENOUGH, Ending.UNSURE, Ending.OVERTAKEN)
 
 NextEditFor = Callable[[CompletionRequest], Awaitable[Suggestion | None]]
@@ -87,13 +89,15 @@ NextEditFor = Callable[[CompletionRequest], Awaitable[Suggestion | None]]
 @dataclass(slots=True)
 class _Turn:
     """A request that is being answered. `scope` is None while there is no provider, or none is
-    needed yet. `deadline` is of the monotonic clock."""
+    needed yet. `deadline` is of the monotonic clock. `is_arrival` says that it is the first one at
+    an empty line that the user has come to."""
 
     request: CompletionRequest
     settings: Completion
     metrics: RequestMetrics
     document: Document
     deadline: float
+    is_arrival: bool = False
     scope: RequestScope | None = None
 
     @property
@@ -273,7 +277,8 @@ class Completer(Feature):
             return CompletionAnswer((edit,))
         milliseconds = settings.invoked_deadline_ms if request.invoked else settings.deadline_ms
         deadline = metrics.started + milliseconds / 1000
-        turn = _Turn(request, settings, metrics, document, deadline)
+        is_arrival = not is_typing and metrics.situation in _ARRIVALS and _is_on_empty_line(request)
+        turn = _Turn(request, settings, metrics, document, deadline, is_arrival)
         cached = await self._from_cache(turn)
         if cached is None and await self._is_written(turn):
             cached = await self._from_cache(turn)
@@ -332,7 +337,7 @@ class Completer(Feature):
         uri = request.snapshot.uri
         asked = await self.questions.make(request, document, scope, turn.deadline)
         metrics.included = asked.included
-        found = Generated(min_logprob=asked.min_logprob)
+        found = Generated(asked.min_logprob, turn.is_arrival)
         task = run_task(self._written(turn, scope, asked, found), f"write {request.id}")
         stream = self._streams[uri] = _Stream(turn, found, task)
         task.add_done_callback(self._stream_ended)
@@ -587,6 +592,11 @@ async def _read(
     found.ending = found.ending or Ending.FINISHED
     if found.ending not in (Ending.FAILED, Ending.DEADLINE) and found.is_unsure:
         found.ending = Ending.UNSURE
+
+
+def _is_on_empty_line(request: CompletionRequest) -> bool:
+    text, offset = request.snapshot.text, request.offset
+    return not text[line_start(text, offset) : line_end(text, offset)].strip()
 
 
 def _add_confidence(metrics: RequestMetrics, completion: CachedCompletion) -> None:

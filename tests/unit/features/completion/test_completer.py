@@ -200,6 +200,45 @@ async def test_decoding_stops_at_an_unsure_token(
         assert await person.said(invoked=True) == text.rstrip()
 
 
+EMPTY_LINE = "def add(a, b):\n    |\n"
+LIKELY = {"text": "total = a\n", "logprobs": {"total": -0.8}, "logprob": -0.05}
+
+
+async def test_more_is_shown_at_an_empty_line_that_the_user_comes_to(start: Start) -> None:
+    """It stays while it is typed, as anything that is shown does."""
+    service = await start(scripted("model", LIKELY))
+    person = FakeUser(service, EMPTY_LINE)
+    assert await person.said() == "total = a"
+    assert await person.said() == "total = a"
+    person.type("to")
+    assert await person.said() == "tal = a"
+
+
+async def test_a_line_that_was_typed_or_begun_needs_a_surer_answer(start: Start) -> None:
+    service = await start(scripted("model", LIKELY))
+    person = FakeUser(service, "def add(a, b):|\n")
+    person.type("\n")
+    assert await person.said() == "<unsure>"
+    assert await FakeUser(service, ADD, "b.py").said() == "<unsure>"
+
+
+@pytest.mark.parametrize(
+    ("logprobs", "logprob", "said"),
+    [
+        ({"total": -1.2}, -0.05, "<unsure>"),
+        ({"total": -0.8, "long": -0.4}, -0.05, "total = a."),
+        ({}, -0.5, "<unsure>"),
+    ],
+    ids=["its first word", "what follows", "all of it"],
+)
+async def test_at_an_empty_line_too_what_is_unlikely_is_not_shown(
+    start: Start, logprobs: dict[str, float], logprob: float, said: str
+) -> None:
+    answer = {"text": "total = a.long\n", "logprobs": logprobs, "logprob": logprob}
+    service = await start(scripted("model", answer))
+    assert await FakeUser(service, EMPTY_LINE).said() == said
+
+
 async def test_an_unsure_answer_is_streamed_whole_when_others_may_answer(start: Start) -> None:
     answer = {"text": "a + b * 2\n", "logprobs": {"b": -3.0}, "piece_ms": 1}
     first, second = scripted("first", answer), scripted("second", SUM)
