@@ -41,9 +41,13 @@ MANY_TURNS = 8
 
 # A request for a whole system is short and needs much code. None of 1,409 tasks for one function
 # is taken for such a request (RESULTS.md).
+# What is written may also be a test of a server, so nothing else may stand between.
 _SYSTEM = re.compile(
-    r"\b(build|create|implement|design|develop|set up|refactor|migrate|rewrite)\b[^.?!\n]{0,80}?"
-    r"\b(servers?|(?:micro-?)?services?|apis?|systems?|app(?:lication)?s?|stores?|databases?|"
+    r"\b(?:(?P<builds>build|create|implement|design|develop|set up|refactor|migrate|rewrite)"
+    r"\b[^.?!\n]{0,80}?|(?P<writes>write|make|code|program)(?: me| us)? an? "
+    r"(?:(?!(?:function|method|class|script|program|test|query|of|for|in|on|to|that|which)\b)"
+    r"[\w+#./-]+ ){0,3}?)"
+    r"\b(?P<system>servers?|(?:micro-?)?services?|apis?|systems?|app(?:lication)?s?|stores?|databases?|"
     r"caches?|queues?|brokers?|engines?|compilers?|interpreters?|frameworks?|pipelines?|clients?|"
     r"backends?|frontends?|architectures?|librar(?:y|ies)|projects?|code ?bases?|protocols?|"
     r"oauth2?|authenti\w+|authori[sz]\w+|schedulers?|crawlers?|websites?|dashboards?|plugins?)\b",
@@ -113,5 +117,6 @@ def _complexity(config: Config, request: ChatRequest, context: RequestContext) -
     question, threshold = next(asked, ""), config.routing.complex_chars
     length = len(question)
     if length < threshold and (system := _SYSTEM.search(question)):
-        return True, f"it asks for a system ({system[1].lower()} … {system[2].lower()})"
+        verb = system["builds"] or system["writes"]
+        return True, f"it asks for a system ({verb.lower()} … {system['system'].lower()})"
     return length >= threshold, f"the question has {length} characters, complex from {threshold}"
