@@ -142,11 +142,12 @@ def test_the_index_is_shown_searched_and_bounded(home: Home, panel: Panel) -> No
 
 
 def built(home: Home) -> set[int]:
-    """The files of indexes, by their numbers on the disk; one may go while it is looked at."""
+    """When the files of indexes were changed last; one may go while it is looked at, and the next
+    one may have its number on the disk."""
     found: set[int] = set()
     for file in (home.data.parent / "cache").rglob("*.db"):
         with suppress(FileNotFoundError):
-            found.add(file.stat().st_ino)
+            found.add(file.stat().st_ctime_ns)
     return found
 
 
