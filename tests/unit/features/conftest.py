@@ -97,7 +97,9 @@ async def start() -> AsyncGenerator[Start]:
     async def make(
         *providers: Scripted, config: Config | None = None, **completion: Any
     ) -> Service:
-        settings = msgspec.convert({"debounce_ms": 0, **completion}, Completion)
+        # So long that a busy machine changes no result.
+        patient = {"debounce_ms": 0, "deadline_ms": 60_000}
+        settings = msgspec.convert({**patient, **completion}, Completion)
         config = config or Config(completion=settings)
         service = Service(config, {provider.name: provider for provider in providers})
         services.append(service)

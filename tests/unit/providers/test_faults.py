@@ -301,14 +301,14 @@ async def test_leaving_closes_the_connection(
                         return
 
     task = asyncio.create_task(consume())
-    await asyncio.wait_for(got.wait(), 10)
+    await asyncio.wait_for(got.wait(), 60)
     if how == "cancelled":
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
     else:
         await task
-    await asyncio.wait_for(closed.wait(), 5)
+    await asyncio.wait_for(closed.wait(), 60)
 
 
 @pytest.mark.parametrize("kind", DIALECTS)

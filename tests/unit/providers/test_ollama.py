@@ -151,7 +151,7 @@ async def test_a_model_is_gone_when_it_is_unloaded(server: Server, made: Any) ->
 
 async def _until(server: Server, path: str, count: int) -> list[Any]:
     """Return the bodies of the requests to `path` once there are `count`."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while len(server.bodies(path)) < count:
             await asyncio.sleep(0.01)
     return server.bodies(path)
@@ -194,7 +194,8 @@ async def test_a_model_that_has_just_answered_is_not_loaded_again(
     provider = made("ollama", server.url, QWEN)
     assert [delta async for delta in provider.chat(question())][-1].finish is Finish.STOP
     with pytest.raises(DeadlineExceeded):
-        await _filled(provider, replace(HOLE, deadline=time.monotonic() + 0.2))
+        # Long enough to be asked on a busy machine.
+        await _filled(provider, replace(HOLE, deadline=time.monotonic() + 2))
     await provider.models()
     assert len(prompts) == 1 and prompts[0]
 
@@ -231,7 +232,7 @@ async def test_a_model_that_is_being_loaded_is_said_to_be(server: Server, made: 
     health = await provider.health()
     assert (health.state, "is being loaded" in health.detail) == (HealthState.STARTING, True)
     await _until(server, "/api/generate", 1)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while (await provider.health()).state is HealthState.STARTING:
             await asyncio.sleep(0.01)
     assert len(server.bodies("/api/generate")) == 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import ExitStack
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -63,14 +64,19 @@ async def _provider(route: Any) -> str:
 
 @pytest.mark.parametrize(("passes", "second"), [(True, "b"), (False, "a")])
 async def test_a_second_chat_goes_to_the_one_that_is_free(
-    make: Make, passes: bool, second: str
+    make: Make, passes: bool, second: str, tmp_path: Path
 ) -> None:
-    slow = scripted("a", text="from a", delay_ms=200)
+    gate = tmp_path / "gate"
+    slow = scripted("a", text="from a", waits_for=str(gate))
     router = make({"routing": {"pass_over_busy": passes}}, slow, scripted("b", text="from b"))
     first = asyncio.create_task(_provider(router.chat(CHAT)))
     while not slow.calls:
         await asyncio.sleep(0.01)
-    assert await _provider(router.chat(CHAT)) == second
+    other = asyncio.create_task(_provider(router.chat(CHAT)))
+    while not other.done() and len(slow.calls) < 2:
+        await asyncio.sleep(0.01)
+    gate.touch()
+    assert await other == second
     assert await first == "a"
 
 

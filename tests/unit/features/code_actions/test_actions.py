@@ -478,9 +478,10 @@ async def test_each_action_is_in_the_trace(
 
 
 async def test_a_cancelled_action_is_in_the_trace(start: Start) -> None:
-    service = await start(scripted("demo", {"text": "```python\ndef", "hang": True}))
+    model = scripted("demo", {"text": "```python\ndef", "hang": True})
+    service = await start(model)
     running = asyncio.create_task(service.actions.propose(wish("fix")))
-    await asyncio.sleep(0.2)
+    await until(lambda: model.streaming)
     running.cancel()
     with suppress(asyncio.CancelledError):
         await running

@@ -425,7 +425,7 @@ async def test_each_request_has_its_situation(start: Start) -> None:
 async def test_idle_the_largest_prompt_is_evaluated_once(start: Start) -> None:
     text = "".join(f"value_{i} = {i}\n" for i in range(120)) + "last = |\n"
     model = scripted("model", {"text": "1\n"}, prefill_rate=60, decode_rate=20)
-    service = await start(model)
+    service = await start(model, deadline_ms=2500)
     person = FakeUser(service, text)
     await person.ask()
 

@@ -143,7 +143,7 @@ async def test_an_unsure_end_asks_again(start: Start) -> None:
 
 async def test_after_a_deadline_the_model_is_asked(start: Start) -> None:
     model = scripted("model", {**SLOW, "text": "(width", "hang": True}, *OTHERS)
-    user = FakeUser(await start(model, deadline_ms=300), CODE)
+    user = FakeUser(await start(model, deadline_ms=2000), CODE)
     first = asyncio.create_task(user.said())
     await until(lambda: completions(model) and completions(model)[0].sent.startswith("("))
     await asyncio.sleep(0.1)
