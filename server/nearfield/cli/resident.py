@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import typer
 
 from nearfield.catalog.partial_file import megabytes
-from nearfield.cli.output import emit, fail, print_json, reported
+from nearfield.cli.output import emit, fail, print_json, reported, say
 
 LOAD_SECONDS = 610.0
 """Longer than the server waits for a model, so that its reason is heard."""
@@ -64,6 +64,9 @@ def _ask(what: str, role: str, server: str, as_json: bool) -> None:
     for one in found["models"]:
         state = f"in memory, {megabytes(one['bytes'])}" if one["loaded"] else "not in memory"
         emit(f"{one['model']} ({one['role']}): {state}. {one['why']}".strip())
+    is_left = not found["providers"] and any(one["loaded"] for one in found["models"])
+    if what == "unload" and is_left:
+        say("note: a model that answers or is being loaded stays. Run it again afterwards.")
 
 
 async def _newest_server() -> str:
