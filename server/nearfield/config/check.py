@@ -179,8 +179,22 @@ def _explained(leaf: Leaf, value: Any, error: msgspec.ValidationError) -> str:
         text = value.sub(plain, text)
     for name, plain in _PLAIN:
         text = text.replace(name, plain)
-    return f"{text}{place}"
+    return f"{text}{place}{_meant(leaf, text)}"
 
+
+def _meant(leaf: Leaf, text: str) -> str:
+    """Return the field of a list's tables that an unknown one in `text` was probably meant to be,
+    or all that there are."""
+    field = _UNKNOWN_FIELD.search(text)
+    tables = [one for one in get_args(leaf.type) if hasattr(one, "__struct_encode_fields__")]
+    if field is None or not tables:
+        return ""
+    known: tuple[str, ...] = tables[0].__struct_encode_fields__
+    close = nearest(field[1], known)
+    return f', did you mean "{close}"?' if close else f"; there are {', '.join(known)}"
+
+
+_UNKNOWN_FIELD = re.compile(r"unknown field `([^`]+)`")
 
 _VALUES = (
     (re.compile(r"invalid enum value '.*'"), "there is no such choice"),

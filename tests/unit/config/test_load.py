@@ -75,6 +75,13 @@ def check(loaded: Loaded, key: str, value: object, problem: str = "") -> None:
             "too large, or none; using []",
         ),
         (
+            "[[routing.rules]]\nlanguage = 'python'",
+            "routing.rules",
+            [],
+            'field `language` at [0], did you mean "languages"?',
+        ),
+        ("[[routing.rules]]\nzzz = 1", "routing.rules", [], "there are use, name, tasks"),
+        (
             "log.level = 'dbug'",
             "log.level",
             "info",
