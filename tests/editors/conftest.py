@@ -34,7 +34,6 @@ StartVSCode = Callable[..., Window]
 
 EXTENSION = ROOT / "editors" / "vscode"
 PACKAGE = EXTENSION / "nearfield.vsix"
-WIDTH = 1200
 LIGHT = {"workbench.colorTheme": "Default Light Modern"}
 PICTURES = EXTENSION / "pictures"
 """What was seen, for people to look at."""
@@ -223,10 +222,9 @@ def start(program: list[str], extensions: Path, browser: Browser) -> StartVSCode
         user: Mapping[str, Any],
         machine: Mapping[str, Any] | None = None,
         trusting: bool = True,
-        width: int = WIDTH,
         environ: Mapping[str, str] | None = None,
         beside: Path | None = None,
-        keys: Mapping[str, Sequence[str]] | None = None,
+        keys: Mapping[str, Sequence[Any]] | None = None,
     ) -> Window:
         surrounding = {**environment(home), "SHELL": "/bin/bash", "LANG": "C.UTF-8"}
         surrounding |= environ or {}
@@ -237,8 +235,8 @@ def start(program: list[str], extensions: Path, browser: Browser) -> StartVSCode
         server.settings(user, machine)
         server.keys(keys or {})
         server.start()
-        page = browser.new_page(viewport={"width": width, "height": 720})
-        window = Window(page, server, folder, PICTURES)
+        window = Window(browser.new_page(), server, folder, PICTURES)
+        window.resize()
         try:
             window.load()
         except BaseException:

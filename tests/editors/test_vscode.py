@@ -173,10 +173,11 @@ def test_a_rewrite_is_previewed_then_made_or_not(same_vscode: StartVSCode) -> No
 # --- the first start ------------------------------------------------------------------------------
 
 
-def test_the_walkthrough_leads_through_the_first_start(vscode: StartVSCode) -> None:
+def test_the_walkthrough_leads_through_the_first_start(same_vscode: StartVSCode) -> None:
     manifest = json.loads((EXTENSION / "package.json").read_text())["contributes"]
     (tour,) = manifest["walkthroughs"]
-    window = vscode({"a.py": ""}, user=LIGHT, width=1600)
+    window = same_vscode({"a.py": ""}, user=LIGHT)
+    window.resize(1600)
     window.ready()
     window.quick("F1", "Welcome: Open Walkthrough")
     window.choose(tour["title"])

@@ -177,9 +177,10 @@ def test_a_commit_message_is_put_into_the_box_of_source_control(same_vscode: Sta
     window.picture("commit-message")
 
 
-def test_a_narrow_window_stays_usable(vscode: StartVSCode) -> None:
+def test_a_narrow_window_stays_usable(same_vscode: StartVSCode) -> None:
     config = chat_script({"text": "Yes:\n\n```python\n" + "x = 1  # " + "long " * 40 + "\n```\n"})
-    window = vscode({"a.py": ADD}, config=config, user=LIGHT, width=520)
+    window = same_vscode({"a.py": ADD}, config=config, user=LIGHT)
+    window.resize(520)
     window.ready()
     window.command("Open the Chat")
     answer = window.asks("is it narrow?")

@@ -14,6 +14,7 @@ import pytest
 from tests.e2e.process import edited_by_a_model
 from tests.editors.conftest import LIGHT, StartVSCode, script
 from tests.editors.vscode import STATUS_ITEM, Window
+from tests.editors.windows import SNIPPET
 
 pytestmark = pytest.mark.editor
 
@@ -194,19 +195,12 @@ def test_a_closed_file_leaves_nothing_behind(same_vscode: StartVSCode) -> None:
 
 
 def test_tab_goes_first_to_lists_snippets_selections_and_ghost_text(
-    vscode: StartVSCode, tmp_path: Path
+    same_vscode: StartVSCode,
 ) -> None:
     text = f"{AREA}widest = 1\n"
     config = script([{"match": r"ghost = $", "text": "text\n"}])
     user = {"editor.wordBasedSuggestions": "currentDocument"}
-    key = {
-        "key": "f9",
-        "command": "editor.action.insertSnippet",
-        "args": {"snippet": "call(${1:one}, ${2:two})"},
-        "when": "editorTextFocus",
-    }
-    snippet = extension(tmp_path / "snippet.vsix", "snippet", [key])
-    window = opened(vscode, text, config=config, user=user, beside=snippet)
+    window = opened(same_vscode, text, config=config, user=user)
     rename_parameter(window)
     window.sees("wide\n Tab", lambda: window.drawn)
     # The completion list.
@@ -218,8 +212,8 @@ def test_tab_goes_first_to_lists_snippets_selections_and_ghost_text(
     window.sees("widest\n Tab", lambda: window.drawn)
     # A snippet, whose places Tab goes through.
     window.press("Control+End")
-    window.press("F9")
-    window.sees(r"call\(one, two\)", lambda: window.text, lambda: window.press("F9"))
+    window.press(SNIPPET)
+    window.sees(r"call\(one, two\)", lambda: window.text, lambda: window.press(SNIPPET))
     window.sees("widest\n Tab", lambda: window.drawn)
     window.type("1")
     window.sees("widest\n Tab", lambda: window.drawn)

@@ -89,6 +89,8 @@ STRUCK = f"""
   .map((span) => span.textContent)
 """
 
+WIDTH, HEIGHT = 1200, 720
+
 STATUS_ITEM = '.statusbar-item[id^="nearfield."]'
 
 
@@ -144,8 +146,8 @@ class CodeServer:
             file.parent.mkdir(parents=True, exist_ok=True)
             file.write_text(json.dumps(values, indent=2), "utf-8")
 
-    def keys(self, commands: Mapping[str, Sequence[str]]) -> None:
-        """Have keys run commands, one after the other."""
+    def keys(self, commands: Mapping[str, Sequence[Any]]) -> None:
+        """Have keys run commands, one after the other: names, or names with arguments."""
         bindings = [
             {
                 "key": key.replace("Control", "ctrl").lower(),
@@ -221,6 +223,10 @@ class Window:
         """Open the folder, and wait until VS Code is there."""
         self.page.goto(self.server.address(self.folder))
         self.page.wait_for_selector(".monaco-workbench .statusbar-item")
+
+    def resize(self, width: int = WIDTH) -> None:
+        """Give it another width, in pixels."""
+        self.page.set_viewport_size({"width": width, "height": HEIGHT})
 
     # --- doing ------------------------------------------------------------------------------
 

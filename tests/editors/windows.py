@@ -3,7 +3,7 @@
 The second is, for each of them, as one that has just been opened: nothing is open in it, the folder
 has the test's files, and the server is a new one in the test's own home. Tests of what only a start
 changes begin their own: what the extension sees of its environment, other extensions, trust, how
-the server is found, what a window remembers, how wide it is.
+the server is found, what a window remembers.
 """
 
 from __future__ import annotations
@@ -22,11 +22,14 @@ from tests.e2e.prepared import forked
 from tests.e2e.process import environment
 from tests.editors.vscode import QUIET, Window
 
-CLEAR, RESTART = "Control+Alt+Shift+F11", "Control+Alt+Shift+F12"
+SNIPPET, CLEAR, RESTART = (f"Control+Alt+Shift+F{number}" for number in (10, 11, 12))
+CALL = "call(${1:one}, ${2:two})"
 COMMANDS = {
+    SNIPPET: [{"command": "editor.action.insertSnippet", "args": {"snippet": CALL}}],
     CLEAR: ["nearfield.clearChat", "notifications.clearAll", "workbench.action.closeAllEditors"],
     RESTART: ["nearfield.restart"],
 }
+"""What keys do in the window that tests share."""
 TAB = ".editor-group-container .tab"
 
 
@@ -139,6 +142,7 @@ def _clear(window: Window) -> None:
             unsaved.click()
         return not asked and not tabs.count()
 
+    window.resize()
     window.page.mouse.move(5, 5)
     window.press("Escape")
     window.press(CLEAR)
