@@ -34,10 +34,10 @@ exports.activate = () => ({
 """As much of Microsoft's extension for Python as says which environment is active."""
 
 
-def test_the_status_item_tells_every_state(vscode: StartVSCode) -> None:
+def test_the_status_item_tells_every_state(same_vscode: StartVSCode) -> None:
     # It says no more until it is no longer wanted.
     slow = {"match": "slow$", "text": "_one", "hang": True}
-    window = vscode({"a.py": ""}, config=script([slow]))
+    window = same_vscode({"a.py": ""}, config=script([slow]))
     window.open("a.py")
     window.ready()
     window.sees("^Local · scripted$", lambda: window.status)
@@ -73,9 +73,9 @@ def test_a_killed_server_comes_back_by_itself(vscode: StartVSCode) -> None:
     window.suggests(r"return a \+ b")
 
 
-def test_a_bad_setting_is_named(vscode: StartVSCode) -> None:
+def test_a_bad_setting_is_named(same_vscode: StartVSCode) -> None:
     machine = {"nearfield.completion.debounce_ms": "soon", "nearfield.completion.max_linse": 3}
-    window = vscode({"a.py": EXAMPLE}, user=machine)
+    window = same_vscode({"a.py": EXAMPLE}, user=machine)
     window.open("a.py")
     window.ready()
     words = window.notice("completion.debounce_ms").inner_text()
@@ -140,11 +140,13 @@ def test_a_missing_server_is_offered_to_be_installed(vscode: StartVSCode, home: 
 def test_the_server_is_installed_where_there_is_none(vscode: StartVSCode, home: Path) -> None:
     python = Path(sys.base_prefix) / "bin"
     (home / "HOME" / ".profile").write_text(f'export PATH="{python}:/usr/bin:/bin"\n')
-    # What pip has fetched before need not be fetched again, where it may be kept at all.
+    # What pip has fetched before need not be fetched again, where it may be kept at all. Modules
+    # are compiled as they are imported: most never are.
     cache = subprocess.run(
         [sys.executable, "-m", "pip", "cache", "dir"], capture_output=True, text=True
     )
     kept = {"PIP_CACHE_DIR": cache.stdout.strip()} if cache.returncode == 0 else {}
+    kept["PIP_COMPILE"] = "0"
     proxies = {k: v for k, v in os.environ.items() if k.startswith("PIP_") or "_proxy" in k.lower()}
     window = vscode({"a.py": ""}, environ={**proxies, **kept})
     window.notice("is not installed")
