@@ -317,7 +317,7 @@ def test_vim_keeps_its_keys_and_tab_takes_an_edit_in_insert_mode(
     window.sees("-- Normal --", lambda: window.bar)
     window.press("Control+Alt+j")
     window.sees("half = wide / 2", lambda: window.text)
-    window.sees("wide\n Tab", lambda: window.drawn)
+    window.sees(r"^wide\n Tab to go there $", lambda: window.drawn)
     window.press("Control+Alt+Shift+j")
     gone(window)
 
