@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 from tests.e2e.editing import StartEditor
-from tests.e2e.process import HELLO, open_gate, script
+from tests.e2e.process import HELLO, PATIENCE_SECONDS, open_gate, script
 from tests.e2e.wiring import StartWire, Wire
 
 from nearfield.lsp import frames
@@ -264,6 +265,23 @@ def test_a_client_that_answers_wrongly(wire: StartWire) -> None:
     w.send({"jsonrpc": "2.0", "id": asked["id"], "result": {"no": "list"}})
     w.until(lambda m: m.get("params", {}).get("state") == "ready")
     still_serves(w)
+
+
+def test_a_client_that_says_its_settings_late(wire: StartWire) -> None:
+    """It is served by what it said before until it has."""
+    w = wire("--stdio")
+    caps = {"workspace": {"configuration": True}}
+    w.request("initialize", {"capabilities": caps, "initializationOptions": script()})
+    w.answer(1)
+    w.notify("initialized", {})
+    asked = w.until(lambda m: m.get("method") == "workspace/configuration")
+    w.until(lambda m: m.get("params", {}).get("state") == "ready")
+    still_serves(w)
+    settings = {"completion": {"enabled": False}}
+    w.send({"jsonrpc": "2.0", "id": asked["id"], "result": [settings]})
+    end = time.monotonic() + PATIENCE_SECONDS
+    while w.ghost(w.open(ADD), 1, 4):
+        assert time.monotonic() < end, "they never came into force"
 
 
 # --- documents ------------------------------------------------------------------------------------

@@ -40,7 +40,7 @@ def register(server: LanguageServer, session: Session) -> None:
 
     async def changed(params: types.DidChangeConfigurationParams) -> None:
         if can_do(protocol.client_capabilities, "configuration"):
-            await session.settings.pull()
+            await session.settings.pull(session.reload)
         else:
             session.settings.push(params.settings)
         await session.reload()

@@ -148,7 +148,7 @@ class Session:
 
     async def _start(self) -> Service:
         # What the client sent with `initialize` is known; what it wants to be asked for is not.
-        await self.settings.pull()
+        await self.settings.pull(self.reload)
         configs = await self._load()
         make = self._make or await asyncio.to_thread(_service_class)
         # Kept at once: the end may come before it is ready to be used.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -15,12 +15,13 @@ from nearfield.config.folders import FolderConfigs
 from nearfield.config.load import Loaded
 from nearfield.config.schema import Config
 from nearfield.lsp.protocol import NearfieldProtocol
+from nearfield.tasks import run_task, stop_task
 
 log = logging.getLogger(__name__)
 
 SECTION = "nearfield"
 PULL_SECONDS = 1.0
-"""Time for a client to send its settings; after that its earlier ones hold."""
+"""Time for a client to send its settings; after that its earlier ones hold until they come."""
 
 
 Load = Callable[[Sequence[str], object], tuple[Loaded, dict[str, Loaded]]]
@@ -39,22 +40,34 @@ class Settings:
         self._wrong: list[str] = []
         self._problems: list[str] = []
         self._told: set[str] = set()
+        self._asking: asyncio.Task[None] | None = None
 
     def begin(self, options: Any) -> None:
         """`initializationOptions` came."""
         self._initial = self._table(options, "initializationOptions")
 
-    async def pull(self) -> None:
-        """Ask the client for its settings, if it can be asked."""
+    async def pull(self, late: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """Ask the client for its settings, if it can be asked. `late` is run once those are there
+        that were not waited for."""
         if not can_do(self._protocol.client_capabilities, "configuration"):
             return
+        await stop_task(self._asking)
+        asking = self._asking = run_task(self._ask(), "ask for the settings")
+        await asyncio.wait({asking}, timeout=PULL_SECONDS)
+        if not asking.done():
+            log.warning("the editor has not said its settings yet")
+            asking.add_done_callback(
+                lambda task: task.cancelled() or run_task(late(), "apply the settings that came")
+            )
+
+    async def _ask(self) -> None:
         asked = self._protocol.send_request_async(
             types.WORKSPACE_CONFIGURATION,
             types.ConfigurationParams([types.ConfigurationItem(section=SECTION)]),
         )
         try:
-            answer: Any = await asyncio.wait_for(asked, PULL_SECONDS)
-        except (TimeoutError, JsonRpcException) as error:
+            answer: Any = await asked
+        except JsonRpcException as error:
             log.warning("the editor did not say its settings: %s", type(error).__name__)
             return
         if isinstance(answer, list | tuple) and answer:
