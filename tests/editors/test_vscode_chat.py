@@ -16,6 +16,8 @@ pytestmark = pytest.mark.editor
 
 ADD = "def add(a, b):\n    return a + b\n\n\nprint(add(1, 2))\n"
 TYPED = "def add(a: int, b: int) -> int:\n    return a + b"
+NARROW = 440
+"""Pixels of a window in which the view is as narrow as VS Code lets it be."""
 WRITE = {"name": "writeFile", "arguments": {"path": "new.py", "content": "x = 1\n"}}
 
 
@@ -180,12 +182,13 @@ def test_a_commit_message_is_put_into_the_box_of_source_control(same_vscode: Sta
 def test_a_narrow_window_stays_usable(same_vscode: StartVSCode) -> None:
     config = chat_script({"text": "Yes:\n\n```python\n" + "x = 1  # " + "long " * 40 + "\n```\n"})
     window = same_vscode({"a.py": ADD}, config=config, user=LIGHT)
-    window.resize(520)
+    window.resize(NARROW)
     window.ready()
     window.command("Open the Chat")
     answer = window.asks("is it narrow?")
     expect(answer.locator(".code")).to_be_visible()
-    window.picture("narrow")
     chat = window.chat()
+    window.until(lambda: chat.evaluate("window.innerWidth < 200"), lambda: None)
+    window.picture("narrow")
     assert chat.evaluate("document.body.scrollWidth <= window.innerWidth")
     assert chat.evaluate("document.querySelector('#log').scrollWidth <= window.innerWidth")
