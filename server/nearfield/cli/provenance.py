@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 SHOWN_HASH = 12
 """Characters of a model's hash that the table shows."""
+SHOWN_PARTS = 6
+"""Parts of a file in a row of the table; `--json` has every line."""
 SHOW = "show"
 
 
@@ -171,14 +173,15 @@ def _print(found: FileReport) -> None:
 
 
 def _ranges(lines: Sequence[int]) -> str:
-    """Return line numbers as people write them: "3-5, 8"."""
+    """Return line numbers as people write them: "3-5, 8", of many parts the first ones."""
     parts: list[list[int]] = []
     for line in lines:
         if parts and line == parts[-1][-1] + 1:
             parts[-1] = [parts[-1][0], line]
         else:
             parts.append([line])
-    return ", ".join("-".join(map(str, part)) for part in parts)
+    shown = ["-".join(map(str, part)) for part in parts[:SHOWN_PARTS]]
+    return ", ".join([*shown, "…"] if len(parts) > SHOWN_PARTS else shown)
 
 
 def _print_verdict(verdict: Verdict, key: KeyPair) -> None:
