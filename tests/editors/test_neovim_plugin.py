@@ -77,6 +77,33 @@ def test_all_of_it_is_taken(plugged: StartNeovim) -> None:
     assert nvim.ghosts == []
 
 
+LATE_ITEM = """
+local late_ms = ...
+local get = vim.lsp.inline_completion.get
+vim.lsp.inline_completion.get = function(opts)
+  vim.defer_fn(function() get(opts) vim.g.has_come = true end, late_ms)
+  return true
+end
+"""
+
+
+@pytest.mark.parametrize("kind", [("0.12", "native")], ids=["0.12 native"], indirect=True)
+@pytest.mark.parametrize(
+    ("late_ms", "taken"),
+    [pytest.param(300, BODY, id="busy"), pytest.param(3000, "    ", id="stalled")],
+)
+def test_a_key_does_one_thing_however_late_neovim_is(
+    plugged: StartNeovim, late_ms: int, taken: str
+) -> None:
+    """Neovim hands its suggestion over some time after the key."""
+    nvim = plugged(AREA)
+    shown(nvim, "jA", BODY)
+    nvim.lua(LATE_ITEM, late_ms)
+    nvim.keys("<Tab>!")
+    nvim.until(True, lambda: nvim.lua("return vim.g.has_come"))
+    text_is(nvim, AREA + taken + "!")
+
+
 def test_text_beyond_ascii_is_taken_whole(plugged: StartNeovim) -> None:
     nvim = plugged()
     shown(nvim, "igreeting = 'grüß 🙂 ", "Gott'")

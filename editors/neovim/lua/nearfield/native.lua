@@ -7,24 +7,27 @@ local M = {}
 
 local METHOD = 'textDocument/inlineCompletion'
 local INVOKED = 1 -- InlineCompletionTriggerKind
-local PATIENCE_MS = 100
+local PATIENCE_MS = 2000
 
 --- Let `act` have Neovim's suggestion, before the next key is worked off; false where there is
 --- none, or `act` says false.
 ---@param act fun(item: vim.lsp.inline_completion.Item): boolean
 ---@return boolean
 local function with_item(act)
-  local done, result = false, false
+  local done, result, is_over = false, false, false
   local found = vim.lsp.inline_completion.get({
     on_accept = function(item)
-      result = act(item)
+      -- Later than that the key has done something else.
+      result = not is_over and act(item)
       done = true
     end,
   })
   -- It is only scheduled, and what is typed meanwhile would come in front of it.
-  return found and vim.wait(PATIENCE_MS, function()
+  local is_there = found and vim.wait(PATIENCE_MS, function()
     return done
-  end, 1) and result
+  end, 1)
+  is_over = true
+  return is_there and result
 end
 
 --- Take the suggestion, or the beginning of it; false where there is none.
