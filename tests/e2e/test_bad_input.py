@@ -254,14 +254,19 @@ def test_answers_to_questions_that_were_never_asked(served: Wire) -> None:
     still_serves(served)
 
 
-def test_a_client_that_answers_wrongly(wire: StartWire) -> None:
-    """Asked for its settings, it says nonsense; it is served by what it said before."""
-    w = wire("--stdio")
+def asked_for_settings(w: Wire) -> Any:
+    """The request for its settings to a client that has said others with `initialize`."""
     caps = {"workspace": {"configuration": True}}
     w.request("initialize", {"capabilities": caps, "initializationOptions": script()})
     w.answer(1)
     w.notify("initialized", {})
-    asked = w.until(lambda m: m.get("method") == "workspace/configuration")
+    return w.until(lambda m: m.get("method") == "workspace/configuration")
+
+
+def test_a_client_that_answers_wrongly(wire: StartWire) -> None:
+    """Asked for its settings, it says nonsense; it is served by what it said before."""
+    w = wire("--stdio")
+    asked = asked_for_settings(w)
     w.send({"jsonrpc": "2.0", "id": asked["id"], "result": {"no": "list"}})
     w.until(lambda m: m.get("params", {}).get("state") == "ready")
     still_serves(w)
@@ -270,11 +275,7 @@ def test_a_client_that_answers_wrongly(wire: StartWire) -> None:
 def test_a_client_that_says_its_settings_late(wire: StartWire) -> None:
     """It is served by what it said before until it has."""
     w = wire("--stdio")
-    caps = {"workspace": {"configuration": True}}
-    w.request("initialize", {"capabilities": caps, "initializationOptions": script()})
-    w.answer(1)
-    w.notify("initialized", {})
-    asked = w.until(lambda m: m.get("method") == "workspace/configuration")
+    asked = asked_for_settings(w)
     w.until(lambda m: m.get("params", {}).get("state") == "ready")
     still_serves(w)
     settings = {"completion": {"enabled": False}}

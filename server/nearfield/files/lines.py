@@ -50,6 +50,11 @@ def line_end(text: str, offset: int) -> int:
     return end if carriage < 0 else carriage
 
 
+def line_at(text: str, offset: int) -> str:
+    """Return the line that holds `offset`, without the white space at its ends."""
+    return text[line_start(text, offset) : line_end(text, offset)].strip()
+
+
 def next_line(text: str, end: int) -> int:
     """Return the offset after the line break at `end`; `len(text)` if there is none."""
     return end + 2 if text.startswith("\r\n", end) else min(end + 1, len(text))

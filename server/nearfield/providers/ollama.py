@@ -354,10 +354,10 @@ class Ollama(HttpProvider):
         try:
             if self._has_just_spoken or self._is_cloud or await self._is_in_memory():
                 return
-        except DeadlineExceeded:
-            pass  # it is loading one
-        except ProviderError:
-            return  # the request itself says what is wrong
+        except ProviderError as error:
+            # In time it says nothing while it loads one; else the request says what is wrong.
+            if not isinstance(error, DeadlineExceeded):
+                return
         await self.load()
 
     def _go_on_loading(self) -> None:

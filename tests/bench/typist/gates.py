@@ -100,6 +100,18 @@ GATES = {
 }
 
 
+def filled(script: Script) -> tuple[str, list[tuple[int, int]]]:
+    """Return the text with all blocks in it, and where each begins and ends."""
+    whole, grown, spans = script.text, 0, list[tuple[int, int]]()
+    for block in reversed(script.blocks):
+        whole = whole[: block.start] + block.text + whole[block.start :]
+    for block in script.blocks:
+        start = block.start + grown
+        grown += len(block.text)
+        spans.append((start, start + len(block.text)))
+    return whole, spans
+
+
 class Reader:
     """Reads blocks with the model in `path`; `known` keeps what was evaluated."""
 
@@ -110,22 +122,15 @@ class Reader:
 
     def blocks(self, script: Script) -> Iterator[tuple[str, list[Step]]]:
         """Yield the text of each block and its tokens; earlier blocks are written by then."""
-        whole, grown = script.text, 0
-        for block in reversed(script.blocks):
-            whole = whole[: block.start] + block.text + whole[block.start :]
-        for block in script.blocks:
-            start = block.start + grown
-            grown += len(block.text)
-            yield block.text, self._steps(whole, start, start + len(block.text))
+        whole, spans = filled(script)
+        for start, end in spans:
+            yield whole[start:end], self._steps(whole, start, end)
 
     def _steps(self, whole: str, start: int, end: int) -> list[Step]:
         tokenize, pieces = self.model.tokenize, self.model.pieces
         lead = whole.rfind("\n", 0, max(0, whole.rfind("\n", 0, start))) + 1
-        above = tokenize(whole[max(0, lead - ABOVE_CHARS) : lead])
-        below = tokenize(whole[end : end + BELOW_CHARS])
-        names = ("prefix", "suffix", "middle")
-        first, second, last = (tokenize(f"<|fim_{name}|>", True) for name in names)
-        head = [*first, *above, *second, *below, *last, *tokenize(whole[lead:start])]
+        above, below = whole[max(0, lead - ABOVE_CHARS) : lead], whole[end : end + BELOW_CHARS]
+        head = [*self.head(above, below), *tokenize(whole[lead:start])]
         written = tokenize(whole[start:end])
         ends, at, steps = self.model.ends("infill"), 0, list[Step]()
         for token, ids, sure in zip(written, *self.known(head, written), strict=True):
@@ -134,6 +139,12 @@ class Reader:
             steps.append(Step(at, true, said, float(sure[0])))
             at += len(true)
         return steps
+
+    def head(self, above: str, below: str) -> list[int]:
+        """Return the tokens of a prompt that asks what stands between two texts."""
+        tokenize, names = self.model.tokenize, ("prefix", "suffix", "middle")
+        first, second, last = (tokenize(f"<|fim_{name}|>", True) for name in names)
+        return [*first, *tokenize(above), *second, *tokenize(below), *last]
 
     def known(self, head: list[int], written: list[int]) -> tuple[Any, Any]:
         """Return the likeliest tokens and their log-probabilities at each token of `written`, from

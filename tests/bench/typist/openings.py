@@ -18,7 +18,7 @@ from pathlib import Path
 sys.path.insert(1, str(Path(__file__).parent.parent))
 
 from files import sources
-from gates import END, Count, Gate, Reader, Step, said
+from gates import END, Count, Gate, Reader, Step, filled, said
 from script import Script
 
 from nearfield.catalog.models import Catalog
@@ -34,26 +34,19 @@ IMPOSSIBLE = -9.0
 
 def openings(reader: Reader, script: Script) -> Iterator[tuple[str, list[Step]]]:
     """Yield the text of each block and its first tokens; earlier blocks are written by then."""
-    whole, grown = script.text, 0
-    for block in reversed(script.blocks):
-        whole = whole[: block.start] + block.text + whole[block.start :]
-    for block in script.blocks:
-        start = block.start + grown
-        grown += len(block.text)
-        yield block.text, _steps(reader, whole, start, start + len(block.text))
+    whole, spans = filled(script)
+    for start, end in spans:
+        yield whole[start:end], _steps(reader, whole, start, end)
 
 
 def _steps(reader: Reader, whole: str, start: int, end: int) -> list[Step]:
     tokenize, pieces = reader.model.tokenize, reader.model.pieces
     here = whole.rfind("\n", 0, start) + 1
-    names = ("prefix", "suffix", "middle")
-    first, second, last = (tokenize(f"<|fim_{name}|>", True) for name in names)
-    above, below = tokenize(whole[max(0, here - ABOVE_CHARS) : here]), whole[end:][:BELOW_CHARS]
-    head = [*first, *above, *second, *tokenize(below), *last]
-    written = tokenize(whole[here : min(end, start + MOST_CHARS)])
+    head = reader.head(whole[max(0, here - ABOVE_CHARS) : here], whole[end : end + BELOW_CHARS])
+    tokens = tokenize(whole[here : min(end, start + MOST_CHARS)])
     ends, indent, steps = reader.model.ends("infill"), whole[here:start], list[Step]()
     at = 0
-    for token, ids, sure in zip(written, *reader.known(head, written), strict=False):
+    for token, ids, sure in zip(tokens, *reader.known(head, tokens), strict=True):
         true, missing = pieces[token].decode("utf-8", "replace"), indent[at:]
         at += len(true)
         if at <= len(indent):

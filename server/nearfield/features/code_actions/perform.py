@@ -39,7 +39,7 @@ from nearfield.features.document_filter import DocumentFilter
 from nearfield.features.project_rules import project_rules
 from nearfield.features.suitability import why_unsuited
 from nearfield.features.trace import RequestMetrics
-from nearfield.files.lines import line_end, line_start
+from nearfield.files.lines import line_at
 from nearfield.routing.request_context import AskUser, RequestContext, Source, Task
 from nearfield.syntax.definitions import Unit, unit_at
 from nearfield.syntax.parser import CursorOf, Parsed
@@ -384,7 +384,7 @@ def _with_line(job: _ActionJob, problem: Diagnostic) -> str:
     """Return a problem with the line that it is on."""
     text, unit = job.request.snapshot.text, job.unit.span
     place = min(max(problem.span.start, unit.start), unit.end)
-    line = text[line_start(text, place) : line_end(text, place)].strip()
+    line = line_at(text, place)
     return f"in the line `{line}`: {problem.message}" if line else problem.message
 
 

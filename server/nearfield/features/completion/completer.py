@@ -49,7 +49,7 @@ from nearfield.features.idle import Activity, IdleScheduler
 from nearfield.features.offers import Offers
 from nearfield.features.reasons import reason_of
 from nearfield.features.trace import RequestMetrics, TraceLog
-from nearfield.files.lines import line_end, line_start, plain_breaks
+from nearfield.files.lines import line_at, plain_breaks
 from nearfield.routing.request_context import RequestContext, Task
 from nearfield.routing.router import Restart, Router
 from nearfield.tasks import run_task, stop_task
@@ -277,7 +277,8 @@ class Completer(Feature):
             return CompletionAnswer((edit,))
         milliseconds = settings.invoked_deadline_ms if request.invoked else settings.deadline_ms
         deadline = metrics.started + milliseconds / 1000
-        is_arrival = not is_typing and metrics.situation in _ARRIVALS and _is_on_empty_line(request)
+        has_come = not is_typing and metrics.situation in _ARRIVALS
+        is_arrival = has_come and not line_at(snapshot.text, request.offset)
         turn = _Turn(request, settings, metrics, document, deadline, is_arrival)
         cached = await self._from_cache(turn)
         if cached is None and await self._is_written(turn):
@@ -592,11 +593,6 @@ async def _read(
     found.ending = found.ending or Ending.FINISHED
     if found.ending not in (Ending.FAILED, Ending.DEADLINE) and found.is_unsure:
         found.ending = Ending.UNSURE
-
-
-def _is_on_empty_line(request: CompletionRequest) -> bool:
-    text, offset = request.snapshot.text, request.offset
-    return not text[line_start(text, offset) : line_end(text, offset)].strip()
 
 
 def _add_confidence(metrics: RequestMetrics, completion: CachedCompletion) -> None:

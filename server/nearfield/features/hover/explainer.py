@@ -26,13 +26,13 @@ from nearfield.features.hover.diagnostic_store import DiagnosticStore
 from nearfield.features.hover.explanations import Explanation, Explanations
 from nearfield.features.hover.facts import Facts, Outlines, SymbolSource, facts_of, local_facts
 from nearfield.features.hover.markdown import page
-from nearfield.features.hover.subject import Subject, SubjectKind, line_at, subject_at, subject_of
+from nearfield.features.hover.subject import Subject, SubjectKind, subject_at, subject_of
 from nearfield.features.hover.wording import request_for
 from nearfield.features.idle import Activity, IdleScheduler
 from nearfield.features.offers import Offers
 from nearfield.features.remote_choice import RemoteChoice, chat_model
 from nearfield.features.trace import RequestMetrics, TraceLog
-from nearfield.files.lines import line_number
+from nearfield.files.lines import line_at, line_number
 from nearfield.routing.request_context import Task
 from nearfield.routing.router import Router
 from nearfield.syntax.definitions import unit_at

@@ -15,12 +15,12 @@ from enum import StrEnum
 import tree_sitter
 
 from nearfield.features.diagnostics import Diagnostic
-from nearfield.files.lines import line_end, line_start
+from nearfield.files.lines import line_at
 from nearfield.syntax.definitions import unit_at
 from nearfield.syntax.parser import Parsed
 from nearfield.types import Snapshot, Span
 
-__all__ = ["Subject", "SubjectKind", "line_at", "subject_at", "subject_of"]
+__all__ = ["Subject", "SubjectKind", "subject_at", "subject_of"]
 
 MAX_EXPRESSION_CHARS = 600
 """Two sentences cannot explain a longer one."""
@@ -115,11 +115,6 @@ def subject_of(snapshot: Snapshot, parsed: Parsed | None, span: Span) -> Subject
         line_at(snapshot.text, span.start),
         whole,
     )
-
-
-def line_at(text: str, offset: int) -> str:
-    """Return the line at `offset`, without the white space at its ends."""
-    return text[line_start(text, offset) : line_end(text, offset)].strip()
 
 
 def _subject(
