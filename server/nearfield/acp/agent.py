@@ -60,16 +60,23 @@ from nearfield.features.offered_edits import offer_next_edits
 from nearfield.features.running.listener import ServerListener
 from nearfield.features.service import Service
 from nearfield.files.uris import uri_of
-from nearfield.lsp import positions, settings_watch
-from nearfield.lsp.documents import TextDocument, TextDocuments
-from nearfield.lsp.positions import LineTable
+from nearfield.lsp import settings_watch
+from nearfield.lsp.documents import (
+    UTF8,
+    UTF16,
+    UTF32,
+    LineTable,
+    TextDocument,
+    TextDocuments,
+    position_at,
+)
 from nearfield.tasks import run_task, stop_task
 from nearfield.types import Span
 
 PROTOCOL_VERSION = 1
 MODEL_SECONDS = 5.0
 """Longest wait for a model where no rule has an offer."""
-ENCODINGS = (positions.UTF16, positions.UTF8, positions.UTF32)
+ENCODINGS = (UTF16, UTF8, UTF32)
 KEPT_REASONS = frozenset({"ignored", "replaced", "cancelled"})
 """Reasons of a rejection that do not say that the user does not want the edit."""
 RENAME, REPLACE = "rename:", "replace:"
@@ -108,7 +115,7 @@ class Agent:
         self._watching: asyncio.Task[None] | None = None
         self._listener: ServerListener | None = None
         self._client = ""
-        self._encoding = positions.UTF16
+        self._encoding = UTF16
         self._can = ClientCapabilities()
         self._is_enabled = False
         self._folders: list[str] = []
@@ -131,7 +138,7 @@ class Agent:
         self._can = client_capabilities or ClientCapabilities()
         self._client = client_info.name if client_info else ""
         wanted = self._can.position_encodings or ()
-        self._encoding = next((one for one in wanted if one in ENCODINGS), positions.UTF16)
+        self._encoding = next((one for one in wanted if one in ENCODINGS), UTF16)
         user, _folders = await asyncio.to_thread(load_folders, (), None)
         self._is_enabled = user.config.completion.acp_next_edit
         capabilities = AgentCapabilities(
@@ -359,7 +366,7 @@ class Agent:
     def _jump(self, jump: Jump) -> NesJumpSuggestionVariant:
         lines = LineTable(jump.text)
         start = jump.edits[0].span.start
-        at = positions.position_at(jump.text, lines, start, self._encoding)
+        at = position_at(jump.text, lines, start, self._encoding)
         uri = jump.uri or self._documents.uri_of(jump.path)
         position = Position(line=at.line, character=at.character)
         return NesJumpSuggestionVariant(kind="jump", id=jump.id, uri=uri, position=position)

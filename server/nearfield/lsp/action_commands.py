@@ -23,11 +23,11 @@ from pygls.lsp.server import LanguageServer
 
 from nearfield.errors import EditRefused
 from nearfield.features.offered_edits import offer_proposal
-from nearfield.lsp import positions, wire
+from nearfield.lsp import wire
 from nearfield.lsp.abilities import applies_edits
+from nearfield.lsp.documents import LineTable, span_of
 from nearfield.lsp.explain import WireRange, document_of
 from nearfield.lsp.offers import asker
-from nearfield.lsp.positions import LineTable
 from nearfield.lsp.questions import ask_client
 from nearfield.lsp.session import Session
 from nearfield.lsp.work import Report, shown_work
@@ -140,7 +140,7 @@ class _Spans:
 
         start, end = (types.Position(p.line, p.character) for p in (where.start, where.end))
         text = self._then.text
-        span = positions.span_of(text, self._lines, types.Range(start, end), self._encoding)
+        span = span_of(text, self._lines, types.Range(start, end), self._encoding)
         return span if text == self.now.text else rebased_span(span, text, self.now.text)
 
 

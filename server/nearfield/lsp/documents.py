@@ -7,16 +7,25 @@ frozen `Snapshot`.
 
 Text is kept free of lone surrogates (a client can send half an emoji): each becomes U+FFFD, which
 is as long in UTF-16, so that positions stay right.
+
+Positions become offsets here and nowhere else. A position counts lines from 0 and, within a line,
+units of the negotiated encoding (bytes of UTF-8, 16-bit units of UTF-16, or code points). An offset
+counts code points from the document's start. Clamping is the specification's: a column beyond its
+line means the line's end, a line beyond the document the document's end. A position within a
+character means that character's start.
 """
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import lru_cache
+from itertools import accumulate
 from typing import Protocol
 
 from lsprotocol.types import (
     Position,
+    PositionEncodingKind,
     Range,
     TextDocumentContentChangeEvent,
     TextDocumentContentChangePartial,
@@ -24,10 +33,15 @@ from lsprotocol.types import (
 
 from nearfield.coerce import clean
 from nearfield.files import uris
-from nearfield.lsp import positions
+from nearfield.files.lines import LINE_END
 from nearfield.lsp.notebooks import Notebook, Notebooks
-from nearfield.lsp.positions import LineTable
 from nearfield.types import Cell, Edit, Snapshot, Span
+
+UTF8 = PositionEncodingKind.Utf8.value
+UTF16 = PositionEncodingKind.Utf16.value
+UTF32 = PositionEncodingKind.Utf32.value
+
+_CODEC = {UTF8: ("utf-8", 1), UTF16: ("utf-16-le", 2)}
 
 FOLLOWED_CHARS = 16_000_000
 """Maximum length of a document that is held: no edit of a longer text is cheap (20 ms for 50 MB),
@@ -40,6 +54,87 @@ ABOVE_CHARS = 100_000
 
 MAX_KEYS = 1024
 """URIs whose key is remembered: more than a client has documents open."""
+
+
+class LineTable:
+    """The offsets at which lines start: always at least one, the first is 0.
+
+    An edit moves every later line, and rewriting 20,000 numbers a keystroke is too slow. So the
+    numbers from index `_settled` on lag behind by `_lag`. An edit moves that border to its own
+    place, which costs the distance to the edit before it: nothing during typing.
+    """
+
+    __slots__ = ("_lag", "_settled", "_starts")
+
+    def __init__(self, text: str) -> None:
+        if "\r" in text:
+            self._starts = [0, *(match.end() for match in LINE_END.finditer(text))]
+        else:  # the same in a third of the time
+            lengths = map(len, text.split("\n"))
+            self._starts = [0, *accumulate(map((1).__add__, lengths))]
+            self._starts.pop()
+        self._settled = len(self._starts)
+        self._lag = 0
+
+    def __len__(self) -> int:
+        return len(self._starts)
+
+    def start(self, line: int) -> int:
+        """Return where `line` (from 0) starts. Raises IndexError when there is no such line."""
+        return self._starts[line] + (self._lag if line >= self._settled else 0)
+
+    def content_end(self, line: int, text: str) -> int:
+        """Return where the visible part of `line` ends: before its line end. `text` is the
+        document's.
+        """
+        if line + 1 >= len(self._starts):
+            return len(text)
+        end = self.start(line + 1)
+        if text[end - 1] == "\n" and end - 2 >= self.start(line) and text[end - 2] == "\r":
+            return end - 2
+        return end - 1
+
+    def line_at(self, offset: int) -> int:
+        """The line that holds `offset`."""
+        return self._count_up_to(offset, bisect_right) - 1
+
+    def edit(self, start: int, end: int, inserted: int, text: str) -> None:
+        """Follow one edit: [start, end) of the text before it became `inserted` characters, which
+        made it `text`."""
+        # A character at p makes p + 1 a line's start, and whether a CR does depends on what follows
+        # it: so the starts from `start` to `end` are in doubt, and none beyond.
+        first = max(1, self._count_up_to(start, bisect_left))
+        beyond = max(first, self._count_up_to(end, bisect_right))
+        self._settle(beyond)
+        last = start + inserted
+        found = [
+            match.end()
+            for match in LINE_END.finditer(text, max(0, start - 1), min(len(text), last + 1))
+            if start <= match.end() <= last
+        ]
+        self._starts[first:beyond] = found
+        self._settled = first + len(found)
+        self._lag += inserted - (end - start)
+
+    def _count_up_to(self, offset: int, bisect: Callable[..., int]) -> int:
+        """Return the number of starts before `offset` (`bisect_left`), or up to it
+        (`bisect_right`).
+        """
+        settled = self._settled
+        if settled == len(self._starts) or offset < self._starts[settled] + self._lag:
+            return bisect(self._starts, offset, 0, settled)
+        return bisect(self._starts, offset - self._lag, settled)
+
+    def _settle(self, border: int) -> None:
+        """Move the border between numbers that are true and numbers that lag."""
+        starts, lag = self._starts, self._lag
+        if self._settled == len(starts):
+            lag = self._lag = 0
+        if border > self._settled:
+            starts[self._settled : border] = [s + lag for s in starts[self._settled : border]]
+        elif lag:
+            starts[border : self._settled] = [s - lag for s in starts[border : self._settled]]
+        self._settled = border
 
 
 class DocumentFollower(Protocol):
@@ -136,15 +231,15 @@ class TextDocument:
 
     def offset_at(self, position: Position, encoding: str) -> int:
         """The offset of a position, clamped."""
-        return positions.offset_at(self.text, self.lines, position, encoding)
+        return offset_at(self.text, self.lines, position, encoding)
 
     def span_of(self, where: Range, encoding: str) -> Span:
         """The offsets of a range, clamped."""
-        return positions.span_of(self.text, self.lines, where, encoding)
+        return span_of(self.text, self.lines, where, encoding)
 
     def range_of(self, span: Span, encoding: str) -> Range:
         """The range of a span."""
-        return positions.range_of(self.text, self.lines, span, encoding)
+        return range_of(self.text, self.lines, span, encoding)
 
     def change(
         self,
@@ -332,3 +427,63 @@ def _key(uri: str) -> str:
     its own key.
     """
     return uri if uris.notebook_of(uri) else uris.path_of(uri) or uri
+
+
+def units(text: str, encoding: str) -> int:
+    """The length of `text` in units of `encoding`."""
+    if encoding == UTF32 or text.isascii():
+        return len(text)
+    codec, width = _CODEC[encoding]
+    return len(text.encode(codec)) // width
+
+
+def characters(line: str, column: int, encoding: str) -> int:
+    """Return the number of characters of `line` before `column` (units of `encoding`),
+    at most all.
+    """
+    if column <= 0:
+        return 0
+    # A character is at least one unit, so only the first `column` characters matter.
+    head = line[:column]
+    if encoding == UTF32 or head.isascii():
+        return len(head)
+    codec, width = _CODEC[encoding]
+    # Cut in the middle of a character, the rest of it is not decodable: that is the clamping.
+    return len(head.encode(codec)[: column * width].decode(codec, "ignore"))
+
+
+def offset_at(text: str, lines: LineTable, position: Position, encoding: str) -> int:
+    """The offset of `position`, clamped into the document."""
+    if position.line < 0:
+        return 0
+    if position.line >= len(lines):
+        return len(text)
+    start = lines.start(position.line)
+    end = lines.content_end(position.line, text)
+    if position.character <= 0:
+        return start
+    # Slicing before looking keeps a 2 MB line cheap when the cursor is at its start.
+    end = min(end, start + position.character)
+    return start + characters(text[start:end], position.character, encoding)
+
+
+def position_at(text: str, lines: LineTable, offset: int, encoding: str) -> Position:
+    """The position of `offset`, clamped into the document."""
+    offset = min(max(offset, 0), len(text))
+    line = lines.line_at(offset)
+    start = lines.start(line)
+    return Position(line, units(text[start:offset], encoding))
+
+
+def span_of(text: str, lines: LineTable, where: Range, encoding: str) -> Span:
+    """The offsets of a range; its ends may come in either order."""
+    start = offset_at(text, lines, where.start, encoding)
+    end = offset_at(text, lines, where.end, encoding)
+    return Span(min(start, end), max(start, end))
+
+
+def range_of(text: str, lines: LineTable, span: Span, encoding: str) -> Range:
+    """The range of a span."""
+    return Range(
+        position_at(text, lines, span.start, encoding), position_at(text, lines, span.end, encoding)
+    )

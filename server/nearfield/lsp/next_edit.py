@@ -17,12 +17,11 @@ from pygls.lsp.server import LanguageServer
 
 from nearfield.features.offered_edits import NEXT_EDIT as NEXT_EDIT_KIND
 from nearfield.features.offered_edits import offer_next_edits, offer_proposal
-from nearfield.lsp import commands, positions, wire
-from nearfield.lsp.documents import TextDocument
+from nearfield.lsp import commands, wire
+from nearfield.lsp.documents import LineTable, TextDocument, range_of
 from nearfield.lsp.events import ItemParams
 from nearfield.lsp.explain import WirePosition, can_show, document_of, wire_range
 from nearfield.lsp.offers import experimental, has_opted_in
-from nearfield.lsp.positions import LineTable
 from nearfield.lsp.session import Session
 from nearfield.types import Edit, Snapshot
 
@@ -186,7 +185,7 @@ def _jump_on_the_wire(session: Session, jump: Jump) -> dict[str, Any] | None:
         return None
     first = jump.edits[0]
     lines = LineTable(jump.text)
-    where = positions.range_of(jump.text, lines, first.span, session.protocol.encoding)
+    where = range_of(jump.text, lines, first.span, session.protocol.encoding)
     command = {
         "title": f"Go to {posixpath.basename(jump.path)}",
         "command": GO_TO,
@@ -258,7 +257,7 @@ async def _show(session: Session, jump_id: str) -> bool:
     if file is None or place is None or file.text is None or not can_show(session.protocol):
         return False
     lines = LineTable(file.text)
-    where = positions.range_of(file.text, lines, place, session.protocol.encoding)
+    where = range_of(file.text, lines, place, session.protocol.encoding)
     here = types.Range(where.start, where.start)
     uri = file.uri or session.documents.uri_of(file.path)
     params = types.ShowDocumentParams(uri, take_focus=True, selection=here)

@@ -21,9 +21,9 @@ from nearfield.features.diagnostics import OWN_SOURCE
 from nearfield.features.offered_edits import REVIEW_FIX, offer_proposal
 from nearfield.files.lines import line_number
 from nearfield.files.uris import path_of
-from nearfield.lsp import positions, wire
+from nearfield.lsp import wire
 from nearfield.lsp.action_commands import edit_of
-from nearfield.lsp.documents import TextDocument
+from nearfield.lsp.documents import LineTable, TextDocument, range_of
 from nearfield.lsp.explain import (
     WireRange,
     document_of,
@@ -33,7 +33,6 @@ from nearfield.lsp.explain import (
     span_of,
     wire_range,
 )
-from nearfield.lsp.positions import LineTable
 from nearfield.lsp.session import Session
 from nearfield.lsp.work import Report, shown_work
 from nearfield.terminal import printable
@@ -197,7 +196,7 @@ class Findings:
         lines = LineTable(text)
         encoding = self._session.protocol.encoding
         return [
-            (one, diagnostic_of(one, positions.range_of(text, lines, one.span, encoding)))
+            (one, diagnostic_of(one, range_of(text, lines, one.span, encoding)))
             for one in board.at(uri)
         ]
 

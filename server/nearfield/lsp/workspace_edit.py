@@ -12,8 +12,7 @@ from collections.abc import Sequence
 from lsprotocol import types
 
 from nearfield.features.code_actions.proposal import FileChange, Proposal, ProposedEdit
-from nearfield.lsp import positions
-from nearfield.lsp.positions import LineTable
+from nearfield.lsp.documents import LineTable, range_of
 
 BEYOND = "nearfield.beyond"
 NEW_FILE = "nearfield.newFile"
@@ -67,7 +66,7 @@ def _with_lines(files: Sequence[FileChange]) -> list[tuple[FileChange, LineTable
 def _plain(
     change: ProposedEdit, file: FileChange, lines: LineTable, encoding: str
 ) -> types.TextEdit:
-    where = positions.range_of(file.before, lines, change.edit.span, encoding)
+    where = range_of(file.before, lines, change.edit.span, encoding)
     return types.TextEdit(where, change.edit.text)
 
 

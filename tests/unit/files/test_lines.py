@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 import nearfield
 from nearfield.files.lines import line_number, split_lines
-from nearfield.lsp.positions import LineTable
+from nearfield.lsp.documents import LineTable
 
 NO_LINE_ENDS = "\v\f\x1c\x1d\x1e\x85\u2028\u2029"
 TEXTS = st.text(alphabet="ab \n\r" + NO_LINE_ENDS, max_size=40)

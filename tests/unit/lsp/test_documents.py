@@ -16,12 +16,20 @@ from lsprotocol.types import (
 )
 
 from nearfield.coerce import clean
-from nearfield.lsp import positions
-from nearfield.lsp.documents import FOLLOWED_CHARS, TextDocument, TextDocuments
+from nearfield.lsp.documents import (
+    FOLLOWED_CHARS,
+    UTF8,
+    UTF16,
+    UTF32,
+    TextDocument,
+    TextDocuments,
+    offset_at,
+    position_at,
+)
 from nearfield.types import Cell, Span
 
 URI = "file:///w/a.py"
-ENCODINGS = (positions.UTF8, positions.UTF16, positions.UTF32)
+ENCODINGS = (UTF8, UTF16, UTF32)
 
 
 # --- the model: a list of lines, each a list of units, as the specification tells it -------------
@@ -29,9 +37,9 @@ ENCODINGS = (positions.UTF8, positions.UTF16, positions.UTF32)
 
 def units_of(character: str, encoding: str) -> int:
     code = ord(character)
-    if encoding == positions.UTF32:
+    if encoding == UTF32:
         return 1
-    if encoding == positions.UTF16:
+    if encoding == UTF16:
         return 2 if code > 0xFFFF else 1
     return 1 + (code > 0x7F) + (code > 0x7FF) + (code > 0xFFFF)
 
@@ -155,10 +163,10 @@ def test_positions_are_clamped_as_the_specification_says(
 def test_every_offset_has_its_position(text: str, encoding: str) -> None:
     lines = TextDocument(URI, "", 0, text).lines
     for offset in range(len(text) + 1):
-        position = positions.position_at(text, lines, offset, encoding)
+        position = position_at(text, lines, offset, encoding)
         assert position == model_position(text, offset, encoding)
         if text[offset - 1 : offset + 1] != "\r\n":
-            assert positions.offset_at(text, lines, position, encoding) == offset
+            assert offset_at(text, lines, position, encoding) == offset
 
 
 @pytest.mark.parametrize(
@@ -278,23 +286,23 @@ def insert(line: int, character: int, text: str) -> TextDocumentContentChangePar
 def test_a_document_too_long_to_hold_is_let_go_until_it_is_replaced() -> None:
     document = TextDocument(URI, "", 1, "x" * (FOLLOWED_CHARS + 1))
     assert (document.followed, document.text) == (False, "")
-    assert document.change(2, [insert(0, 0, "y")], positions.UTF16) == []
+    assert document.change(2, [insert(0, 0, "y")], UTF16) == []
     assert document.snapshot().version == 2
-    document.change(3, [TextDocumentContentChangeWholeDocument("short")], positions.UTF16)
-    document.change(4, [insert(0, 5, "er")], positions.UTF16)
+    document.change(3, [TextDocumentContentChangeWholeDocument("short")], UTF16)
+    document.change(4, [insert(0, 5, "er")], UTF16)
     assert (document.followed, document.text) == (True, "shorter")
 
 
 def test_a_document_that_outgrows_us_is_let_go() -> None:
     document = TextDocument(URI, "", 1, "x")
-    document.change(2, [insert(0, 0, "x" * FOLLOWED_CHARS)], positions.UTF16)
+    document.change(2, [insert(0, 0, "x" * FOLLOWED_CHARS)], UTF16)
     assert (document.followed, document.text) == (False, "")
 
 
 def test_a_snapshot_does_not_change() -> None:
     document = TextDocument(URI, "", 1, "one")
     snapshot = document.snapshot()
-    document.change(2, [insert(0, 3, " more")], positions.UTF16)
+    document.change(2, [insert(0, 3, " more")], UTF16)
     assert (snapshot.text, snapshot.version) == ("one", 1)
     assert document.snapshot().text == "one more"
     assert document.snapshot() is document.snapshot()
@@ -316,11 +324,11 @@ def test_a_keystroke_replaces_few_line_starts_of_a_long_file() -> None:
     document = TextDocument(URI, "", 0, "    value = compute(left, right)  # 漢\n" * lines)
     table = document.lines
     table._starts = counted = CountedStarts(table._starts)  # pyright: ignore[reportPrivateUsage]
-    document.change(0, [insert(lines // 2, 0, "x")], positions.UTF16)
+    document.change(0, [insert(lines // 2, 0, "x")], UTF16)
     assert counted.replaced <= lines
     counted.replaced = 0
     for character in range(60):
-        document.change(character, [insert(lines // 2, character, "y")], positions.UTF16)
+        document.change(character, [insert(lines // 2, character, "y")], UTF16)
     assert counted.replaced <= 60
     assert document.lines is table
 
@@ -328,4 +336,4 @@ def test_a_keystroke_replaces_few_line_starts_of_a_long_file() -> None:
 def test_reversed_ranges_become_ordered_spans() -> None:
     document = TextDocument(URI, "", 0, "ab\ncd")
     backwards = Range(Position(1, 1), Position(0, 1))
-    assert document.span_of(backwards, positions.UTF16) == Span(1, 4)
+    assert document.span_of(backwards, UTF16) == Span(1, 4)

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from lsprotocol.types import Command, MarkupContent, Position, Range, TextEdit
 
-from nearfield.lsp import completion, inline_completion, positions, settings
-from nearfield.lsp.documents import TextDocument
+from nearfield.lsp import completion, inline_completion, settings
+from nearfield.lsp.documents import UTF16, TextDocument
 from nearfield.types import Span, Suggestion
 
 
@@ -35,7 +35,7 @@ def test_inline_items(
     text: str, cursor: int, insert: str, replace: Span, where: Range, filter_text: str | None
 ) -> None:
     suggestion = Suggestion("id-1", insert, replace)
-    item = inline_completion.item_of(suggestion, document(text), cursor, positions.UTF16)
+    item = inline_completion.item_of(suggestion, document(text), cursor, UTF16)
     assert (item.insert_text, item.range, item.filter_text) == (insert, where, filter_text)
     assert item.command == Command("Accept", "nearfield.accept", arguments=["id-1"])
 
@@ -59,7 +59,7 @@ def test_items_of_the_completion_list(
 ) -> None:
     cursor = len(text)
     suggestion = Suggestion("id-1", insert, Span(cursor, cursor), model="qwen")
-    item = completion.item_of(suggestion, document(text), cursor, positions.UTF16, plain=False)
+    item = completion.item_of(suggestion, document(text), cursor, UTF16, plain=False)
     assert (item.label, item.text_edit) == (label, TextEdit(where, new_text))
     assert item.detail == "Nearfield · qwen"
     assert item.filter_text is not None
@@ -69,7 +69,7 @@ def test_items_of_the_completion_list(
 
 def test_documentation_survives_backquotes_in_the_code() -> None:
     suggestion = Suggestion("id", "'''```\n'''", Span(0, 0))
-    item = completion.item_of(suggestion, document(""), 0, positions.UTF16, plain=False)
+    item = completion.item_of(suggestion, document(""), 0, UTF16, plain=False)
     assert isinstance(item.documentation, MarkupContent)
     assert item.documentation.value == "````python\n'''```\n'''\n````"
 
@@ -91,5 +91,5 @@ def test_later_settings_override_earlier_ones(base: Any, over: Any, expected: An
 
 def test_a_client_that_shows_no_markdown_gets_the_text() -> None:
     suggestion = Suggestion("id", "return a", Span(0, 0))
-    item = completion.item_of(suggestion, document(""), 0, positions.UTF16, plain=True)
+    item = completion.item_of(suggestion, document(""), 0, UTF16, plain=True)
     assert item.documentation == "return a"

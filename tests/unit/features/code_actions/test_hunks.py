@@ -15,7 +15,7 @@ from lsprotocol import types
 from nearfield.features.code_actions.hunks import applied, hunks, rebased, unified
 from nearfield.features.code_actions.proposal import FileChange, Proposal, ProposedEdit
 from nearfield.files.lines import split_lines
-from nearfield.lsp.positions import UTF8, UTF16, UTF32
+from nearfield.lsp.documents import UTF8, UTF16, UTF32
 from nearfield.lsp.workspace_edit import workspace_edit
 from nearfield.types import Edit, Span
 
