@@ -10,7 +10,7 @@ and the next one goes on behind the text that it died of.
 Beside that the state that the grammar's scanner writes down after each token is measured, with a
 buffer that is large enough: `most` is the largest of the texts that are parsed as they are, `worst`
 that of all (a scanner is lent 1,024 bytes), and `slack` by how many bytes the bound of
-`nearfield.syntax.scanner_state` was above the truth at least; below 0 the bound is wrong.
+`nearfield.syntax.parser` was above the truth at least; below 0 the bound is wrong.
 """
 
 from __future__ import annotations
@@ -26,8 +26,14 @@ from typing import Any
 
 from nearfield.syntax.checked import PARSER_BYTES, CheckedGrammar
 from nearfield.syntax.languages import LANGUAGES
-from nearfield.syntax.parser import Parsed, parse, tree_of
-from nearfield.syntax.scanner_state import MAX_STATE_BYTES, max_state_bytes, safe_grammar
+from nearfield.syntax.parser import (
+    MAX_STATE_BYTES,
+    Parsed,
+    max_state_bytes,
+    parse,
+    safe_grammar,
+    tree_of,
+)
 from nearfield.types import Edit, Span
 
 EDITS = 3

@@ -312,8 +312,8 @@ def test_the_commands(root: Path) -> None:
 
 
 UNGUARDED = """
-import nearfield.syntax.scanner_state
-nearfield.syntax.scanner_state.MAX_STATE_BYTES = 1 << 30
+import nearfield.syntax.parser
+nearfield.syntax.parser.MAX_STATE_BYTES = 1 << 30
 """
 """Put into `sitecustomize` it lets every process parse what ends it."""
 DEADLY = "- " * 300 + "a\n"

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import wraps
+from typing import TypeVar
+from weakref import WeakKeyDictionary
 
 import tree_sitter
 
-from nearfield.syntax.parser import Parsed, kept_with_tree
+from nearfield.syntax.parser import Parsed
 from nearfield.syntax.rust import PATHS, ancestors, is_imported
 from nearfield.syntax.scopes import text_of
 
@@ -18,6 +21,7 @@ __all__ = [
     "imports",
     "is_of_file",
     "is_of_outer_module",
+    "kept_with_tree",
     "path_before",
     "path_in_tokens",
     "reaches",
@@ -25,6 +29,7 @@ __all__ = [
 ]
 
 Path = tuple[str, ...]
+_T = TypeVar("_T")
 
 _KEYWORDS = frozenset({"crate", "self", "super"})
 _PARTS = PATHS | {"scoped_use_list", "use_as_clause", "use_list", "use_wildcard"}
@@ -46,6 +51,20 @@ class Import:
     is_wildcard: bool
     within: tree_sitter.Node
     is_public: bool
+
+
+def kept_with_tree(work: Callable[[Parsed], _T]) -> Callable[[Parsed], _T]:
+    """Return `work`, done once for a view of a text. What it returns must not hold the view, which
+    would then never be freed; nodes may be held."""
+    found: WeakKeyDictionary[Parsed, _T] = WeakKeyDictionary()
+
+    @wraps(work)
+    def kept(parsed: Parsed) -> _T:
+        if parsed not in found:
+            found[parsed] = work(parsed)
+        return found[parsed]
+
+    return kept
 
 
 @kept_with_tree

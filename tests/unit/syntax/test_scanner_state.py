@@ -10,8 +10,13 @@ import tree_sitter
 
 from nearfield.syntax.checked import PARSER_BYTES, CheckedGrammar
 from nearfield.syntax.languages import LANGUAGES, Language
-from nearfield.syntax.parser import ParseCache, parse
-from nearfield.syntax.scanner_state import MAX_STATE_BYTES, max_state_bytes, safe_grammar
+from nearfield.syntax.parser import (
+    MAX_STATE_BYTES,
+    ParseCache,
+    max_state_bytes,
+    parse,
+    safe_grammar,
+)
 from nearfield.types import Edit, Span
 
 ROWS = {row.name: row for row in LANGUAGES}

@@ -14,9 +14,15 @@ from dataclasses import dataclass
 
 import tree_sitter
 
-from nearfield.syntax.parser import Parsed, kept_with_tree
+from nearfield.syntax.parser import Parsed
 from nearfield.syntax.rust import PATHS, ancestors, is_imported, is_no_variable, last_name
-from nearfield.syntax.rust_paths import imports, path_before, path_in_tokens, reaches
+from nearfield.syntax.rust_paths import (
+    imports,
+    kept_with_tree,
+    path_before,
+    path_in_tokens,
+    reaches,
+)
 from nearfield.syntax.scopes import scope_of, text_of
 
 __all__ = ["defines_member", "is_method", "may_be_variant", "owner_of"]
