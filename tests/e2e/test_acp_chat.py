@@ -285,7 +285,7 @@ COMMANDS = {
         ' "suggestion": "divide by 2", "replacement": "    return n / 2"}]}',
         "`b.py:2` **error**",
     ),
-    "/review": ("", "Git could not tell"),
+    "/review": ("", "Git failed in this folder"),
     "/test b.py:1": (
         "```python\nfrom b import half\n\n\ndef test_half():\n    assert half(4) == 2\n```",
         "test_b.py was changed",

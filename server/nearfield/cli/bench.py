@@ -78,7 +78,7 @@ def _holes(
     except NearfieldError as error:
         if repository is not None:
             raise
-        say(f"note: no holes are cut into the code here. {error.message}")
+        say(f"note: no holes are cut into the code here. {error}")
         return None, sets
     return root, sets
 

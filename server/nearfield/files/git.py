@@ -157,7 +157,7 @@ class Git:
         if self._stopped:
             raise GitFailed("Git took too long.")
         if code != 0:
-            raise GitFailed("Git could not tell.", "Is the folder in a repository?")
+            raise GitFailed("Git failed in this folder.", "Is it in a repository?")
         return printed
 
     def _start(self, words: Sequence[str], given: bytes) -> subprocess.Popen[bytes]:

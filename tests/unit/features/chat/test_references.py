@@ -142,7 +142,7 @@ MISSING: dict[str, tuple[str, str]] = {
     "no symbol": ("@symbol:nope", "No definition of 'nope'"),
     "no selection": ("@selection", "Nothing is selected"),
     "nothing found": ("@workspace what", "Nothing in the index fits"),
-    "no repository": ("@diff", "Git could not tell"),
+    "no repository": ("@diff", "Git failed in this folder"),
 }
 
 
