@@ -1,4 +1,4 @@
-"""The slice of a document around the cursor that a model sees.
+"""The slice of a document around the cursor that a model sees, and the prompts made of it.
 
 A document that fits into the budget is shown as a whole. Of a longer one the model sees the
 imports, the signatures of the enclosing scopes, the lines above the cursor and a few below: whole
@@ -8,14 +8,22 @@ The window is sticky. Its top stays at the same line while the user types, so th
 the prompt stays the same, token by token, and is not evaluated again. When the lines outgrow the
 budget, the top jumps down by a large step. The caller keeps the `Window` of the last slice.
 
+A prompt that was sent for a document can be continued at another cursor, because the order within
+it puts what changes least first: snippets of other files, the lines above, the suffix, and then,
+after the middle token, what was written last. As long as only that grows, nothing else has to be
+evaluated: not at a keystroke, not at a new line, not after a suggestion was accepted. It also helps
+the model, which continues lines better than it begins them. Which prompts the KV cache still holds
+is known to the engine alone; it chooses among those that are offered to it.
+
 Line breaks are normalized to "\\n"; everything else is the document's own text.
 """
 
 from __future__ import annotations
 
+import hashlib
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 from itertools import islice
 
 import tree_sitter
@@ -24,7 +32,7 @@ from nearfield.files.lines import line_end, line_start, next_line, plain_breaks,
 from nearfield.syntax.languages import language_for
 from nearfield.syntax.notebook import shown_above
 from nearfield.syntax.parser import Parsed
-from nearfield.types import Selected, Snapshot, Snippet, Window
+from nearfield.types import Cell, Edit, Selected, Snapshot, Snippet, Window
 
 FULL = 0.80
 """Maximum distance of a new window's top above the cursor, as a share of the budget's lines."""
@@ -46,6 +54,16 @@ CELL_STEPS = 4
 """Number of steps in which the cells above get less room while a cell grows."""
 MAX_CUTS = 16
 """Number of positions at which the tree is asked whether a statement begins."""
+
+MAX_WRITTEN_LINES = 12
+"""Lines after the middle token before a new prompt is made."""
+
+MAX_WRITTEN_CHARS = 800
+
+AUTO_CLOSERS = frozenset(")]}>\"'`;,")
+"""Characters that editors insert right of the cursor by themselves."""
+
+MAX_AUTO_CLOSERS = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -271,3 +289,114 @@ def _lines_up(text: str, cursor: int, lines: int) -> int:
             break
         start = previous_line(text, start)
     return start
+
+
+@dataclass(frozen=True, slots=True)
+class PromptText:
+    """The parts of a prompt: snippets, the prefix up to `written`, the suffix, and what was written
+    last, which ends at the cursor."""
+
+    head: str
+    written: str
+    suffix: str
+    snippets: tuple[Snippet, ...] = ()
+
+    @property
+    def hash(self) -> str:
+        """The SHA-256 of the code that it shows."""
+        shown = (text for one in self.snippets for text in (one.path, one.text))
+        return prompt_hash((self.head + self.written, self.suffix, *shown))
+
+    @property
+    def chars(self) -> int:
+        """Its length in characters."""
+        return snippet_chars(self.snippets) + len(self.head) + len(self.written) + len(self.suffix)
+
+    def begins_as(self, other: PromptText) -> bool:
+        """Return whether they differ at most in what was written last."""
+        same = self.head == other.head and self.suffix == other.suffix
+        return same and self.snippets == other.snippets
+
+
+@dataclass(slots=True)
+class SentPrompt:
+    """A prompt, and the place in the document that it was taken from.
+
+    `anchor` is the offset where `text.written` began, `top` that where `above` began; both move
+    with edits before them. `above` and `below` are the document's text before and after the anchor
+    as they were (`text` has other line breaks where these are "\\r\\n", and imports and signatures
+    before `above`); `to_end` says that `below` reached to the end. `window` is passed to the next
+    slice. `full` says that idle prefill would show no more, `is_evaluated` that a provider has once
+    evaluated all of it, `stale` that something above `above` has changed. `cells` are the notebook
+    cells above as they were, of which `head` has `cell_chars` characters; with other cells it
+    cannot be continued.
+    """
+
+    text: PromptText
+    top: int
+    anchor: int
+    above: str
+    below: str
+    to_end: bool
+    full: bool = False
+    is_evaluated: bool = False
+    stale: bool = False
+    window: Window = field(default_factory=lambda: Window(0))
+    cells: tuple[Cell, ...] | None = None
+    cell_chars: int = 0
+
+    def follow(self, edit: Edit) -> None:
+        """Move with an edit of the document."""
+        if edit.span.start <= self.top:
+            self.stale = True
+        if edit.span.start >= self.anchor:
+            return
+        grown = len(edit.text) - (edit.span.end - edit.span.start)
+        if edit.span.end <= self.top:
+            self.top += grown
+        if edit.span.end <= self.anchor:
+            self.anchor += grown
+
+    def written(self, before: str, after: str) -> str | None:
+        """Return what was written since, if a cursor between `before` and `after` can continue this
+        prompt, else None. What is above `above` may have changed (`stale`): a missing import lasts
+        until the next idle prefill."""
+        if self.anchor > len(before):
+            return None
+        new = before[self.anchor :]
+        if len(new) > MAX_WRITTEN_CHARS or new.count("\n") > MAX_WRITTEN_LINES:
+            return None
+        if before[self.top : self.anchor] != self.above or not continues_with(
+            after, 0, self.below, to_end=self.to_end
+        ):
+            return None
+        if new.startswith("\n") and self.above.endswith("\r"):
+            return None  # they are one line break now
+        return plain_breaks(new)
+
+
+def continues_with(text: str, offset: int, expected: str, *, to_end: bool) -> bool:
+    """Return whether `expected` follows `offset` in `text`, after closers that an editor may have
+    inserted; with `to_end` it must reach the end of `text`."""
+    for begin in range(offset, offset + MAX_AUTO_CLOSERS + 1):
+        if begin > offset and text[begin - 1 : begin] not in AUTO_CLOSERS:
+            return False
+        is_end = begin + len(expected) == len(text)
+        if text.startswith(expected, begin) and (is_end or not to_end):
+            return True
+    return False
+
+
+def snippet_chars(snippets: Sequence[Snippet]) -> int:
+    """Return how many characters snippets take in a prompt, with their paths."""
+    return sum(len(snippet.path) + len(snippet.text) for snippet in snippets)
+
+
+def prompt_hash(texts: Iterable[str]) -> str:
+    """Return the SHA-256 of a prompt's parts, in hexadecimal."""
+    digest = hashlib.sha256()
+    for text in texts:
+        part = text.encode("utf-8", "surrogatepass")
+        digest.update(len(part).to_bytes(8, "big"))
+        digest.update(part)
+    return digest.hexdigest()

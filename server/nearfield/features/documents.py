@@ -6,29 +6,30 @@ that touch it, which is enough to tell typing from jumping.
 A change costs one entry in a log. Features read it when the user rests, or before they are asked
 anything (`take_log`). What a keystroke makes useless is recognised by its snapshot.
 
-A prompt that was sent for a document can be continued at another cursor, because the order within
-it puts what changes least first: snippets of other files, the lines above, the suffix, and then,
-after the middle token, what was written last. As long as only that grows, nothing else has to be
-evaluated: not at a keystroke, not at a new line, not after a suggestion was accepted. It also helps
-the model, which continues lines better than it begins them. Which prompts the KV cache still holds
-is known to the engine alone; it chooses among those that are offered to it.
+`DocumentFilter` says which of them Nearfield works on, by the settings.
 """
 
 from __future__ import annotations
 
-import hashlib
 import math
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Generic, TypeVar
 
-from nearfield.files.lines import plain_breaks
+from nearfield.config.folders import FolderConfigs
+from nearfield.config.schema import Config
+from nearfield.context.slice import SentPrompt
+from nearfield.errors import NearfieldError
+from nearfield.files.ignore import SettingsRules
+from nearfield.routing.pause import UserPause
+from nearfield.routing.router import Router, built
 from nearfield.syntax.differences import changed_span
 from nearfield.types import (
-    Cell,
     Edit,
+    Reason,
     Situation,
     Snapshot,
     Snippet,
@@ -52,126 +53,7 @@ MAX_UNREAD_CHARS = 4_000_000
 """Texts that the log of changes holds at most, before features have to read it: some hundred
 keystrokes in a usual file."""
 
-MAX_WRITTEN_LINES = 12
-"""Lines after the middle token before a new prompt is made."""
-
-MAX_WRITTEN_CHARS = 800
-
-AUTO_CLOSERS = frozenset(")]}>\"'`;,")
-"""Characters that editors insert right of the cursor by themselves."""
-
-MAX_AUTO_CLOSERS = 3
-
-
-@dataclass(frozen=True, slots=True)
-class PromptText:
-    """The parts of a prompt: snippets, the prefix up to `written`, the suffix, and what was written
-    last, which ends at the cursor."""
-
-    head: str
-    written: str
-    suffix: str
-    snippets: tuple[Snippet, ...] = ()
-
-    @property
-    def hash(self) -> str:
-        """The SHA-256 of the code that it shows."""
-        shown = (text for one in self.snippets for text in (one.path, one.text))
-        return prompt_hash((self.head + self.written, self.suffix, *shown))
-
-    @property
-    def chars(self) -> int:
-        """Its length in characters."""
-        return snippet_chars(self.snippets) + len(self.head) + len(self.written) + len(self.suffix)
-
-    def begins_as(self, other: PromptText) -> bool:
-        """Return whether they differ at most in what was written last."""
-        same = self.head == other.head and self.suffix == other.suffix
-        return same and self.snippets == other.snippets
-
-
-@dataclass(slots=True)
-class SentPrompt:
-    """A prompt, and the place in the document that it was taken from.
-
-    `anchor` is the offset where `text.written` began, `top` that where `above` began; both move
-    with edits before them. `above` and `below` are the document's text before and after the anchor
-    as they were (`text` has other line breaks where these are "\\r\\n", and imports and signatures
-    before `above`); `to_end` says that `below` reached to the end. `window` is passed to the next
-    slice. `full` says that idle prefill would show no more, `is_evaluated` that a provider has once
-    evaluated all of it, `stale` that something above `above` has changed. `cells` are the notebook
-    cells above as they were, of which `head` has `cell_chars` characters; with other cells it
-    cannot be continued.
-    """
-
-    text: PromptText
-    top: int
-    anchor: int
-    above: str
-    below: str
-    to_end: bool
-    full: bool = False
-    is_evaluated: bool = False
-    stale: bool = False
-    window: Window = field(default_factory=lambda: Window(0))
-    cells: tuple[Cell, ...] | None = None
-    cell_chars: int = 0
-
-    def follow(self, edit: Edit) -> None:
-        """Move with an edit of the document."""
-        if edit.span.start <= self.top:
-            self.stale = True
-        if edit.span.start >= self.anchor:
-            return
-        grown = len(edit.text) - (edit.span.end - edit.span.start)
-        if edit.span.end <= self.top:
-            self.top += grown
-        if edit.span.end <= self.anchor:
-            self.anchor += grown
-
-    def written(self, before: str, after: str) -> str | None:
-        """Return what was written since, if a cursor between `before` and `after` can continue this
-        prompt, else None. What is above `above` may have changed (`stale`): a missing import lasts
-        until the next idle prefill."""
-        if self.anchor > len(before):
-            return None
-        new = before[self.anchor :]
-        if len(new) > MAX_WRITTEN_CHARS or new.count("\n") > MAX_WRITTEN_LINES:
-            return None
-        if before[self.top : self.anchor] != self.above or not continues_with(
-            after, 0, self.below, to_end=self.to_end
-        ):
-            return None
-        if new.startswith("\n") and self.above.endswith("\r"):
-            return None  # they are one line break now
-        return plain_breaks(new)
-
-
-def continues_with(text: str, offset: int, expected: str, *, to_end: bool) -> bool:
-    """Return whether `expected` follows `offset` in `text`, after closers that an editor may have
-    inserted; with `to_end` it must reach the end of `text`."""
-    for begin in range(offset, offset + MAX_AUTO_CLOSERS + 1):
-        if begin > offset and text[begin - 1 : begin] not in AUTO_CLOSERS:
-            return False
-        is_end = begin + len(expected) == len(text)
-        if text.startswith(expected, begin) and (is_end or not to_end):
-            return True
-    return False
-
-
-def snippet_chars(snippets: Sequence[Snippet]) -> int:
-    """Return how many characters snippets take in a prompt, with their paths."""
-    return sum(len(snippet.path) + len(snippet.text) for snippet in snippets)
-
-
-def prompt_hash(texts: Iterable[str]) -> str:
-    """Return the SHA-256 of a prompt's parts, in hexadecimal."""
-    digest = hashlib.sha256()
-    for text in texts:
-        part = text.encode("utf-8", "surrogatepass")
-        digest.update(len(part).to_bytes(8, "big"))
-        digest.update(part)
-    return digest.hexdigest()
+_WORDS = {Reason.TOO_BIG: "too large", Reason.EXCLUDED: "excluded by the settings"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -426,3 +308,90 @@ def is_older(snapshot: Snapshot, than: Snapshot) -> bool:
     if snapshot.version is None or than.version is None:
         return False
     return snapshot.version < than.version
+
+
+@dataclass(slots=True)
+class _FolderRules:
+    """The settings of one folder, compiled."""
+
+    enabled: bool
+    languages: frozenset[str]
+    max_bytes: int
+    excluded: SettingsRules
+
+    @classmethod
+    def of(cls, config: Config) -> _FolderRules:
+        return cls(
+            config.completion.enabled,
+            frozenset(name.lower() for name in config.completion.disabled_languages),
+            config.files.max_bytes,
+            SettingsRules(config.files.exclude),
+        )
+
+
+class DocumentFilter:
+    """`completion.enabled`, `completion.disabled_languages` and `[files]`, by folder."""
+
+    def __init__(self, config: Config | FolderConfigs) -> None:
+        self._configs = FolderConfigs.over(config)
+        self._rules: dict[str, _FolderRules] = {}
+        self._verdicts: dict[tuple[str, str | None], bool] = {}
+
+    def reason(self, snapshot: Snapshot) -> Reason:
+        """Return why `snapshot` gets no completion, `SHOWN` where it does."""
+        rules = self._of(snapshot)
+        if not rules.enabled:
+            return Reason.DISABLED
+        if snapshot.language.lower() in rules.languages:
+            return Reason.LANGUAGE
+        return self.kept_out(snapshot)
+
+    def kept_out(self, snapshot: Snapshot) -> Reason:
+        """Return why no part of `snapshot` enters any prompt, `SHOWN` where it may."""
+        if _is_longer(snapshot.text, self._of(snapshot).max_bytes):
+            return Reason.TOO_BIG
+        return Reason.EXCLUDED if self._is_excluded(snapshot) else Reason.SHOWN
+
+    def left_out(self, snapshot: Snapshot) -> str:
+        """The same in words that follow "is", "" for nothing."""
+        return _WORDS.get(self.kept_out(snapshot), "")
+
+    def require(self, snapshot: Snapshot, router: Router | None, pause: UserPause) -> Router:
+        """The router, when a model may be asked about `snapshot` now. Raises `NotReady` where that
+        is so in a while, and `NearfieldError` where the settings keep the file out."""
+        pause.check()
+        if why := self.left_out(snapshot):
+            raise NearfieldError(f"The file is {why}.", "See files.exclude and files.max_bytes.")
+        return built(router)
+
+    def _of(self, snapshot: Snapshot) -> _FolderRules:
+        root = snapshot.root or ""
+        if root not in self._rules:
+            self._rules[root] = _FolderRules.of(self._configs.of(root))
+        return self._rules[root]
+
+    def _is_excluded(self, snapshot: Snapshot) -> bool:
+        if not snapshot.path:
+            return False
+        key = (snapshot.path, snapshot.root)
+        if key not in self._verdicts:
+            excluded = self._of(snapshot).excluded
+            self._verdicts[key] = bool(excluded) and excluded.match(_relative(*key))
+        return self._verdicts[key]
+
+
+def _relative(path: str, root: str | None) -> str:
+    """`path` as patterns see it: from the workspace folder, else without the drive or root."""
+    absolute = Path(path)
+    if root and absolute.is_relative_to(root):
+        return absolute.relative_to(root).as_posix()
+    return absolute.relative_to(absolute.anchor).as_posix()
+
+
+def _is_longer(text: str, most: int) -> bool:
+    """Return whether `text` is longer than `most` bytes of UTF-8; encodes only when it must."""
+    if len(text) > most:
+        return True
+    if text.isascii() or len(text) * 4 <= most:
+        return False
+    return len(text.encode("utf-8", "surrogatepass")) > most

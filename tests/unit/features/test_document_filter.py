@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from nearfield.config.schema import Completion, Config, Files
-from nearfield.features.document_filter import DocumentFilter
+from nearfield.features.documents import DocumentFilter
 from nearfield.types import Snapshot
 
 FILE = Snapshot("file:///w/a/b.py", "python", 1, "x" * 100, "/w/a/b.py", "/w")

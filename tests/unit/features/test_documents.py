@@ -8,15 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nearfield.features.documents import (
-    MAX_PROMPTS,
-    Document,
-    Documents,
-    PerDocument,
-    PromptText,
-    SentPrompt,
-    difference,
-)
+from nearfield.context.slice import PromptText, SentPrompt
+from nearfield.features.documents import MAX_PROMPTS, Document, Documents, PerDocument, difference
 from nearfield.types import Edit, Situation, Snapshot, Span
 
 PROMPT = SentPrompt(PromptText("import os\n", "x", "\n"), 0, 0, "", "", to_end=False)

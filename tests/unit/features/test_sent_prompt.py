@@ -7,6 +7,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from nearfield.config.schema import Completion
+from nearfield.context.slice import MAX_WRITTEN_LINES
 from nearfield.features.completion.prompting import (
     Allowance,
     PromptPlan,
@@ -14,7 +15,7 @@ from nearfield.features.completion.prompting import (
     continued,
     cut,
 )
-from nearfield.features.documents import MAX_WRITTEN_LINES, Document
+from nearfield.features.documents import Document
 from nearfield.syntax.parser import Cursor
 from nearfield.types import Edit, Selected, Snapshot, Span
 

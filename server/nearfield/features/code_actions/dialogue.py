@@ -12,9 +12,9 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 from nearfield.config.folders import FolderConfigs
+from nearfield.context.slice import prompt_hash
 from nearfield.errors import EditRefused
 from nearfield.features.code_actions.prompts import ActionPrompt
-from nearfield.features.documents import prompt_hash
 from nearfield.features.offers import Offers
 from nearfield.features.project_rules import ProjectRules
 from nearfield.features.remote_choice import RemoteChoice

@@ -35,7 +35,7 @@ from nearfield.features.code_actions.proposal import (
 from nearfield.features.code_actions.refactorings import REFACTORINGS, refactored
 from nearfield.features.code_actions.testing_advice import testing_advice
 from nearfield.features.diagnostics import Diagnostic, LanguageServers
-from nearfield.features.document_filter import DocumentFilter
+from nearfield.features.documents import DocumentFilter
 from nearfield.features.project_rules import project_rules
 from nearfield.features.suitability import why_unsuited
 from nearfield.features.trace import RequestMetrics

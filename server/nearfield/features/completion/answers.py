@@ -14,9 +14,9 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from nearfield.config.schema import Completion
+from nearfield.context.slice import AUTO_CLOSERS, continues_with
 from nearfield.errors import NearfieldError
 from nearfield.features.completion.postprocess import Shaped
-from nearfield.features.documents import AUTO_CLOSERS, continues_with
 from nearfield.files.lines import plain_breaks
 from nearfield.routing.request_context import Offer
 from nearfield.types import Cell, CompletionRequest, Delta, Finish, Reason, Usage

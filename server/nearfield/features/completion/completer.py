@@ -41,8 +41,7 @@ from nearfield.features.completion.question import (
     RequestScope,
     wait_ms,
 )
-from nearfield.features.document_filter import DocumentFilter
-from nearfield.features.documents import Answered, Document, Documents
+from nearfield.features.documents import Answered, Document, DocumentFilter, Documents
 from nearfield.features.feature import Feature
 from nearfield.features.health import HealthWatch
 from nearfield.features.idle import Activity, IdleScheduler

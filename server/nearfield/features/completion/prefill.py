@@ -14,6 +14,7 @@ from functools import partial
 
 from nearfield.config.folders import FolderConfigs
 from nearfield.config.schema import Config
+from nearfield.context.slice import snippet_chars
 from nearfield.errors import NearfieldError
 from nearfield.features.completion.completer import Completer
 from nearfield.features.completion.prompting import (
@@ -26,8 +27,7 @@ from nearfield.features.completion.prompting import (
     request_context,
 )
 from nearfield.features.completion.question import RequestScope, is_ready
-from nearfield.features.document_filter import DocumentFilter
-from nearfield.features.documents import Document, Documents, snippet_chars
+from nearfield.features.documents import Document, DocumentFilter, Documents
 from nearfield.features.feature import Feature
 from nearfield.features.idle import IdleScheduler
 from nearfield.providers.estimate import CHARS_PER_TOKEN

@@ -27,10 +27,10 @@ import msgspec
 
 from nearfield.config.folders import FolderConfigs
 from nearfield.config.schema import Config
+from nearfield.context.slice import PromptText, SentPrompt
 from nearfield.errors import NearfieldError
 from nearfield.features.completion.prompting import request_of_sent
-from nearfield.features.document_filter import DocumentFilter
-from nearfield.features.documents import Document, Documents, PromptText, SentPrompt
+from nearfield.features.documents import Document, DocumentFilter, Documents
 from nearfield.features.feature import Feature
 from nearfield.features.idle import IdleScheduler
 from nearfield.files.private import (

@@ -16,13 +16,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from nearfield.config.schema import Completion
-from nearfield.context.slice import Slice, SliceBudget, build
-from nearfield.features.documents import (
-    Document,
-    PromptText,
-    SentPrompt,
-    snippet_chars,
-)
+from nearfield.context.slice import PromptText, SentPrompt, Slice, SliceBudget, build, snippet_chars
+from nearfield.features.documents import Document
 from nearfield.files.lines import plain_breaks, previous_line
 from nearfield.providers.estimate import (
     CHARS_PER_TOKEN,

@@ -19,8 +19,7 @@ from nearfield.config.folders import FolderConfigs
 from nearfield.config.schema import Config
 from nearfield.config.schema import Hover as HoverSettings
 from nearfield.errors import NearfieldError
-from nearfield.features.document_filter import DocumentFilter
-from nearfield.features.documents import Document, DocumentChange, Documents
+from nearfield.features.documents import Document, DocumentChange, DocumentFilter, Documents
 from nearfield.features.feature import Feature
 from nearfield.features.hover.diagnostic_store import DiagnosticStore
 from nearfield.features.hover.explanations import Explanation, Explanations

@@ -14,10 +14,10 @@ from functools import partial
 
 from nearfield.config.folders import FolderConfigs
 from nearfield.config.schema import Config
+from nearfield.context.slice import prompt_hash
 from nearfield.errors import NearfieldError
 from nearfield.features.accepted import Origin
-from nearfield.features.document_filter import DocumentFilter
-from nearfield.features.documents import prompt_hash
+from nearfield.features.documents import DocumentFilter
 from nearfield.features.next_edit.edit_prompt import (
     FORMS,
     EditPrompt,

@@ -19,10 +19,10 @@ from nearfield.config.folders import FolderConfigs
 from nearfield.config.schema import Config
 from nearfield.features.accepted import Origin
 from nearfield.features.diagnostics import LanguageServers
-from nearfield.features.document_filter import DocumentFilter
 from nearfield.features.documents import (
     Document,
     DocumentChange,
+    DocumentFilter,
     Documents,
     PerDocument,
     difference,

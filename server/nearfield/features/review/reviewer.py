@@ -16,8 +16,7 @@ from nearfield.catalog.models import is_small
 from nearfield.config.folders import FolderConfigs
 from nearfield.config.schema import Config
 from nearfield.errors import NearfieldError, Unsupported
-from nearfield.features.document_filter import DocumentFilter
-from nearfield.features.documents import DocumentChange
+from nearfield.features.documents import DocumentChange, DocumentFilter
 from nearfield.features.feature import Feature
 from nearfield.features.idle import Activity
 from nearfield.features.offers import Offers

@@ -20,8 +20,13 @@ from typing import TYPE_CHECKING, Any
 from nearfield.config.folders import FolderConfigs
 from nearfield.config.schema import Config
 from nearfield.context.mentions import mentions
-from nearfield.features.document_filter import DocumentFilter
-from nearfield.features.documents import Document, DocumentChange, Documents, PerDocument
+from nearfield.features.documents import (
+    Document,
+    DocumentChange,
+    DocumentFilter,
+    Documents,
+    PerDocument,
+)
 from nearfield.features.feature import Feature
 from nearfield.features.idle import Activity, IdleScheduler
 from nearfield.features.status import IndexState

@@ -14,8 +14,7 @@ from nearfield.errors import EngineDied
 from nearfield.features.completion import prompt_cache as warm
 from nearfield.features.completion.prompt_cache import PromptCache
 from nearfield.features.completion.prompting import cut
-from nearfield.features.document_filter import DocumentFilter
-from nearfield.features.documents import Document, Documents
+from nearfield.features.documents import Document, DocumentFilter, Documents
 from nearfield.syntax.parser import Cursor
 from nearfield.types import InfillRequest, Snapshot, Snippet
 
