@@ -13,16 +13,20 @@ from nearfield.features import assemble
 from nearfield.features.accepted import Accepted
 from nearfield.features.chat.audit_store import CallStore
 from nearfield.features.chat.chat import ChatService
+from nearfield.features.chat.chat_states import ChatStates
+from nearfield.features.chat.kept_chats import KeptChats
 from nearfield.features.chat.protocol import Ask
 from nearfield.features.chat.structured import structured
 from nearfield.features.chat.tool_servers import ToolServers
 from nearfield.features.offers import Offers
+from nearfield.features.state_folder import StateFolder
 from nearfield.features.trace import TraceLog
 from nearfield.listeners import Listeners
+from nearfield.providers.embedded import Embedded
 from nearfield.routing.request_context import RequestContext
 from nearfield.routing.router import Router
 from nearfield.routing.store import Store
-from nearfield.types import Message, Role
+from nearfield.types import Message, Priority, Role
 
 pytestmark = [pytest.mark.model, pytest.mark.asyncio]
 
@@ -44,6 +48,33 @@ class Brains:
         self.traces = TraceLog()
         self.tool_servers = ToolServers()
         self.applied = Listeners[Accepted]()
+
+
+async def test_a_resumed_chat_is_not_read_again(default_model: Path, tmp_path: Path) -> None:
+    config = Config(models=Models(complete=str(default_model)), cache=Cache(enabled=False))
+    states = ChatStates(StateFolder(tmp_path / "prompts"))
+    evaluated, told = list[int](), "A price is in cents, and a shop has many. " * 20
+    for message in (told + "How is a price counted?", "What has many prices?"):
+        built = assemble.providers(config)
+        router = Router(config, built, Store(tmp_path / "ledger.db"))
+        chat = ChatService(
+            Brains(config, router),
+            FakeUser(),
+            store=CallStore(tmp_path / "calls.db"),
+            kept=KeptChats(tmp_path / "chats", states),
+        )
+        ask = Ask(message, session="kept", workspace=str(tmp_path), functions=(), max_tokens=20)
+        try:
+            assert (await chat.say(ask, Screen())).text.strip()
+            await chat.aclose()
+            model = next(one for one in built.values() if isinstance(one, Embedded))
+            evaluated.append(model.spent[Priority.CHAT].evaluated)
+        finally:
+            await router.aclose()
+            for provider in built.values():
+                await provider.aclose()
+    assert evaluated[0] > 200
+    assert evaluated[1] < 60
 
 
 async def test_calls_and_schemas(default_model: Path, tmp_path: Path) -> None:

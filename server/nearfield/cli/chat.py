@@ -156,6 +156,7 @@ class Talk:
                     with suppress(asyncio.CancelledError):
                         answered = await self._answering
                     self._answering = None
+            await chats.aclose()
         return answered
 
     async def _answer(self, chats: ChatService, message: str) -> bool:

@@ -141,9 +141,9 @@ class Engine(msgspec.Struct, frozen=True, kw_only=True):
         Give the model's memory back after this long without a request, also that of a server which
         Nearfield started; 0 never does.""")] = 30
     keep_prompts_mb: Annotated[NonNegative, only_lower, about("""
-        What the model has read of the files edited last is kept on disk, in so many MiB, so that
-        it need not read them again after a restart. It holds code, readable by you alone; 0 keeps
-        nothing.""")] = 256
+        What the model has read of the files edited last, and of chats, is kept on disk, in so many
+        MiB, so that it need not read them again after a restart. It holds code, readable by you
+        alone; 0 keeps nothing.""")] = 256
     on_battery: Annotated[Literal["save", "ignore"], only_towards("ignore", "save"), about("""
         On a laptop's battery: "save" prepares nothing that nobody has asked for (no idle prefill,
         no indexing), "ignore" works as on the mains.""")] = "save"

@@ -268,14 +268,17 @@ class EngineClient:
         event = await self._ask(lambda id: frames.Tokenize(id, "", prompt))
         return (event.tokens, event.owed) if isinstance(event, frames.Tokenized) else ([], b"")
 
-    async def save(self, document: str, path: str, variants: list[frames.Variant]) -> int:
-        """Write what the KV cache holds of a prompt to `path`; return how many tokens."""
-        event = await self._ask(lambda id: frames.Save(id, document, path, variants))
+    async def save(
+        self, document: str, path: str, variants: list[frames.Variant], lane: str = "infill"
+    ) -> int:
+        """Write what the KV cache holds of a prompt to `path`; return how many tokens. In the lane
+        "chat" it is a conversation, which needs no variants."""
+        event = await self._ask(lambda id: frames.Save(id, document, path, variants, lane))
         return event.tokens if isinstance(event, frames.StateTokens) else 0
 
-    async def restore(self, document: str, path: str) -> int:
+    async def restore(self, document: str, path: str, lane: str = "infill") -> int:
         """Load what `save` wrote for `document`; return how many tokens, 0 if it is of no use."""
-        event = await self._ask(lambda id: frames.Restore(id, document, path))
+        event = await self._ask(lambda id: frames.Restore(id, document, path, lane))
         return event.tokens if isinstance(event, frames.StateTokens) else 0
 
     # --- jobs ----------------------------------------------------------------------------

@@ -102,12 +102,14 @@ class Tokenize(msgspec.Struct, tag="tokenize", frozen=True):
 
 class Save(msgspec.Struct, tag="save", frozen=True):
     """Write what is held of a document's prompt to a file; `variants` are ways to write it, as in
-    `Generate`. Answered by `StateTokens`, with 0 tokens if nothing is held, or by `JobFailed`."""
+    `Generate`. In the lane "chat" it is all that is held of a conversation. Answered by
+    `StateTokens`, with 0 tokens if nothing is held, or by `JobFailed`."""
 
     id: int
     document: str
     path: str
     variants: list[Variant]
+    lane: str = "infill"
 
 
 class Restore(msgspec.Struct, tag="restore", frozen=True):
@@ -117,6 +119,7 @@ class Restore(msgspec.Struct, tag="restore", frozen=True):
     id: int
     document: str
     path: str
+    lane: str = "infill"
 
 
 OWNER_END = "\0"

@@ -124,6 +124,11 @@ class SequenceTable:
         best = max(shared, key=shared.__getitem__, default=None)
         return None if best is None or shared[best] < WORTH_KEEPING else self.all[best]
 
+    def of(self, document: str) -> Sequence | None:
+        """Return the sequence of `document` that holds most; None if none is worth keeping."""
+        own = [s for s in self.all if s.document == document and len(s.tokens) >= WORTH_KEEPING]
+        return max(own, key=lambda s: len(s.tokens), default=None)
+
     def give(self, sequence: Sequence, document: str) -> None:
         """Assign `sequence` to `document`."""
         self._clock += 1

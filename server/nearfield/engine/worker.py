@@ -224,15 +224,19 @@ class Worker:
         return lane
 
     def _save(self, command: Save, model: Model) -> None:
-        lane = self._lane("infill")
+        lane = self._lane(command.lane)
         prompts = [tokenize(model, variant, i).tokens for i, variant in enumerate(command.variants)]
         # A state that cannot be cut holds the answer as well, and serves no other request.
-        sequence = lane.table.holding(prompts, command.document) if model.has_tails else None
+        sequence = None
+        if model.has_tails and command.lane == "chat":
+            sequence = lane.table.of(command.document)
+        elif model.has_tails:
+            sequence = lane.table.holding(prompts, command.document)
         tokens = lane.save(sequence, command.path) if sequence else 0
         self.send(frames.StateTokens(command.id, tokens))
 
     def _restore(self, command: Restore) -> None:
-        lane = self._lane("infill")
+        lane = self._lane(command.lane)
         sequence = lane.table.spare(command.document)
         tokens = lane.restore(sequence, command.path) if sequence else 0
         if sequence is not None:

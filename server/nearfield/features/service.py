@@ -12,7 +12,6 @@ import asyncio
 from collections.abc import Callable, Collection, Mapping, Sequence
 
 from nearfield.config.folders import FolderConfigs
-from nearfield.config.paths import data_dir
 from nearfield.config.schema import Config
 from nearfield.features.accepted import Accepted
 from nearfield.features.assemble import BuiltProviders
@@ -21,7 +20,6 @@ from nearfield.features.code_actions.perform import Actions
 from nearfield.features.completion.acceptance import Acceptance, Taken
 from nearfield.features.completion.completer import Completer
 from nearfield.features.completion.prefill import PREFILL, Prefill
-from nearfield.features.completion.prompt_cache import FOLDER as PROMPTS
 from nearfield.features.completion.prompt_cache import PromptCache
 from nearfield.features.completion.question import Questions
 from nearfield.features.consents import Consents
@@ -40,6 +38,7 @@ from nearfield.features.offers import Offers
 from nearfield.features.provenance.recorder import ProvenanceRecorder
 from nearfield.features.reasons import last_told
 from nearfield.features.review.reviewer import Reviewer
+from nearfield.features.state_folder import StateFolder
 from nearfield.features.status import ServiceState, ServiceStatus, StatusBoard
 from nearfield.features.trace import TraceLog
 from nearfield.features.trial.arms import TrialArms
@@ -163,7 +162,7 @@ class Service:
             self.activity,
         )
         self._reviewer = Reviewer(trees.cursor, self.offers, self.traces, self.activity)
-        self._prompt_cache = PromptCache(documents, data_dir() / PROMPTS, scheduler)
+        self._prompt_cache = PromptCache(documents, StateFolder(), scheduler)
         self._actions = Actions(self, trees.cursor, self._knowledge, self.language_servers)
         self.consents = Consents(
             self.offers, self.activity, self._health.poke, self._completer.cache.forget

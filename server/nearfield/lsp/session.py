@@ -127,6 +127,8 @@ class Session:
         await stop_task(self._watching)
         if self._listener is not None:
             await self._listener.aclose()
+        if self.chats is not None:
+            await self.chats.aclose()
         if self._made is not None:
             await self._made.aclose()
 

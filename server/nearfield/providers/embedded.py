@@ -578,6 +578,22 @@ class Embedded(WorkerProvider):
         """Hold for `document` what `keep` wrote; how many tokens, 0 where it is of no use."""
         return await self._engine.restore(document, path)
 
+    async def keep_chat(self, session: str, path: str) -> int:
+        """Write what is held of a conversation to a file; how many tokens."""
+        return await self._engine.save(session, path, [], "chat")
+
+    async def recall_chat(self, session: str, path: str) -> int:
+        """Hold for a conversation what `keep_chat` wrote; how many tokens, 0 where it is of no
+        use."""
+        return await self._engine.restore(session, path, "chat")
+
+    async def chats_kept_as(self) -> str:
+        """Load the model, and return what `kept_as` does."""
+        with self._under_way():
+            self.start()
+            await self._engine.ready()
+        return self.kept_as()
+
 
 def no_reuse(model: str) -> str:
     """Return the sentence about a model whose state cannot be cut."""

@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from nearfield.coerce import NotJson, shallow
 from nearfield.config.schema import Chat
 from nearfield.errors import ContextTooLong, DeadlineExceeded, NoProvider
+from nearfield.features.chat.chat_states import prompt_name
 from nearfield.features.chat.protocol import (
     Access,
     Ask,
@@ -162,7 +163,7 @@ class Answering:
                 max_tokens=self.ask.max_tokens,
                 temperature=self.session.wishes.temperature,
                 deadline=self._deadline,
-                session=f"chat:{self.session.id}",
+                session=prompt_name(self.session.id),
                 thinking=self.limits.thinking_tokens,
             )
         )
@@ -292,7 +293,7 @@ class Answering:
             max_tokens=self.ask.max_tokens,
             temperature=self.session.wishes.temperature,
             deadline=self._deadline,
-            session=f"chat:{self.session.id}",
+            session=prompt_name(self.session.id),
         )
         try:
             await self._heard(request)

@@ -13,6 +13,7 @@ import time
 import uuid
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from functools import partial
 from typing import Protocol
 
@@ -24,6 +25,7 @@ from nearfield.features.accepted import Accepted, Origin
 from nearfield.features.chat import tool_registry as registry
 from nearfield.features.chat.answer import Answering
 from nearfield.features.chat.audit_store import CallStore
+from nearfield.features.chat.chat_states import KeepsChats
 from nearfield.features.chat.folder import Folder
 from nearfield.features.chat.kept_chats import KeptChats, real
 from nearfield.features.chat.lookup import (
@@ -57,10 +59,15 @@ from nearfield.providers.estimate import CHARS_PER_TOKEN
 from nearfield.routing.request_context import AskUser, RequestContext, Task
 from nearfield.routing.roles import usual_role
 from nearfield.routing.router import Router, built
+from nearfield.tasks import run_task, stop_task
 from nearfield.types import Reason, Role, Surface, Tool
 
 log = logging.getLogger(__name__)
 
+KEEP_SECONDS = 3.0
+"""After this time without another message the state of a chat is kept."""
+LAST_SECONDS = 0.4
+"""Maximum time for that when the server ends; the process must end within a second."""
 SESSIONS = 32
 """Conversations kept; the least recently used one is dropped first."""
 FORGOTTEN = "What was said in this chat before is not known here any more: it begins again."
@@ -99,6 +106,9 @@ class ChatService:
         self._store = store or CallStore()
         self._kept = kept
         self._sessions: OrderedDict[str, ChatSession] = OrderedDict()
+        self._last: tuple[ChatSession, KeepsChats, int] | None = None
+        """The chat whose state is not on the disk yet, who holds it, and the limit in bytes."""
+        self._keeping: asyncio.Task[None] | None = None
 
     async def say(self, ask: Ask, listener: Listener) -> Reply:
         """Answer one message. Raises `NotReady`, `NoProvider` and `LedgerError`; cancelling it ends
@@ -107,12 +117,15 @@ class ChatService:
         if not ask.message.strip():
             raise ToolRefused("The message is empty.")
         wishes = ask.wishes.check()
+        await stop_task(self._keeping)
         is_open = ask.session in self._sessions
         session = await self._session(ask)
         reply = Reply(session.id)
         if ask.goes_on and not is_open and not session.turns:
             reply.notes.append(FORGOTTEN)
         async with session.lock:
+            if not is_open and session.turns:
+                await self._recall(router, session, ask)
             session.wishes = wishes.over(session.wishes)
             try:
                 await self._answer(router, session, ask, listener, reply)
@@ -149,7 +162,9 @@ class ChatService:
         if self._kept is not None and not session.is_mixed and session.id in self._sessions:
             own, user = self._brains.configs.of(ask.workspace), self._brains.configs.user
             try:
-                await asyncio.to_thread(self._kept.save, session, own.chat, user.chat)
+                is_whole = await asyncio.to_thread(self._kept.save, session, own.chat, user.chat)
+                if is_whole:
+                    self._keep_state(session, ask, reply)
                 if session.is_deleted:  # while it was written
                     await asyncio.to_thread(self._kept.delete, session.id)
             except (NearfieldError, OSError) as error:
@@ -157,6 +172,49 @@ class ChatService:
                 log.warning("a chat could not be kept: %s", type(error).__name__)
                 reply.notes.append(f"This chat is not kept: {why}")
         await asyncio.to_thread(self._store.close)
+
+    def _keep_state(self, session: ChatSession, ask: Ask, reply: Reply) -> None:
+        """Keep what the model has evaluated of the chat when nothing is asked for a while."""
+        providers = self._brains.router.providers if self._brains.router is not None else {}
+        keeper, limit = providers.get(reply.provider), self._state_limit(ask)
+        if limit and isinstance(keeper, KeepsChats):
+            self._last = session, keeper, limit
+            self._keeping = run_task(self._kept_later(), "keep the state of a chat")
+
+    async def _kept_later(self) -> None:
+        await asyncio.sleep(KEEP_SECONDS)
+        await self._keep_last()
+
+    async def _keep_last(self) -> None:
+        last, self._last = self._last, None
+        if last is None or self._kept is None or self._kept.states is None:
+            return
+        session, keeper, limit = last
+        if not session.is_deleted:
+            await self._kept.states.keep(keeper, session.id, limit)
+            # It may have been deleted while this was written, by another process too.
+            if session.is_deleted or await asyncio.to_thread(self._kept.load, session.id) is None:
+                await asyncio.to_thread(self._kept.states.remove, session.id)
+
+    async def _recall(self, router: Router, session: ChatSession, ask: Ask) -> None:
+        """Give the model that will answer what it had evaluated of a resumed chat."""
+        role = ask.role or usual_role(self._brains.configs.user, Task.CHAT)
+        keeper = next(iter(router.candidates(role, ask.workspace)), None)
+        states, limit = self._kept and self._kept.states, self._state_limit(ask)
+        if states is not None and limit and isinstance(keeper, KeepsChats):
+            await states.recall(keeper, session.id, limit)
+
+    def _state_limit(self, ask: Ask) -> int:
+        """Return how many bytes states may take, 0 where the folder or the user keeps none."""
+        own, user = self._brains.configs.of(ask.workspace), self._brains.configs.user
+        return user.engine.keep_prompts_mb << 20 if own.engine.keep_prompts_mb else 0
+
+    async def aclose(self) -> None:
+        """Keep the state of the last chat in the time that is left."""
+        await stop_task(self._keeping)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(LAST_SECONDS):
+                await self._keep_last()
 
     async def _answer(
         self, router: Router, session: ChatSession, ask: Ask, listener: Listener, reply: Reply

@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Annotated, TypeVar
 
@@ -24,6 +25,7 @@ from nearfield.coerce import storable
 from nearfield.config.paths import data_dir
 from nearfield.config.schema import Chat
 from nearfield.errors import NearfieldError
+from nearfield.features.chat.chat_states import ChatStates
 from nearfield.features.chat.protocol import ChatWishes, TurnPart
 from nearfield.features.chat.session import ChatSession, ChatTurn, Exchange
 from nearfield.files.links import real_folder
@@ -106,20 +108,24 @@ class KeptChats:
     """See the module. Safe to call from any thread, and beside other processes: the last one to
     write a chat wins."""
 
-    def __init__(self, folder: Path | None = None) -> None:
+    def __init__(self, folder: Path | None = None, states: ChatStates | None = None) -> None:
         self._folder = folder or data_dir() / FOLDER
+        self.states = states or (ChatStates() if folder is None else None)
+        """What models have evaluated of these chats; None for the people of a team, whose chats
+        may be held to other models."""
         self._heads: dict[Path, tuple[tuple[int, int, int], ChatHead]] = {}
         """The head of each file that was read, with the file's stamp: after each answer all heads
         are looked at, and a file may have megabytes."""
 
-    def save(self, session: ChatSession, own: Chat, user: Chat) -> None:
+    def save(self, session: ChatSession, own: Chat, user: Chat) -> bool:
         """Keep a conversation by `own`, the settings of its folder, and delete what `user`, the
-        user's settings, keep no longer. Raises `NearfieldError` when it is too large, or cannot be
-        looked through for secrets in time, and `OSError`."""
+        user's settings, keep no longer. Return whether it was kept as it is, without a secret to
+        replace. Raises `NearfieldError` when it is too large, or cannot be looked through for
+        secrets in time, and `OSError`."""
         if own.keep_days == 0 or not session.exchanges:
-            return
+            return False
         private_folder(self._folder)
-        chat = _without_secrets(_kept(session, own.keep_days))
+        chat, is_whole = _without_secrets(_kept(session, own.keep_days))
         content = msgspec.json.encode(chat)
         while len(content) > MAX_CHAT_BYTES and chat.exchanges:
             # The model's own turns are bounded by its window.
@@ -129,7 +135,10 @@ class KeptChats:
         if len(content) > MAX_CHAT_BYTES:
             raise NearfieldError("This chat has become too large to be kept.", "Begin a new one.")
         write_private(self._path(session.id), content)
+        if not is_whole:
+            self._forget_state(session.id)
         self.prune(user)
+        return is_whole
 
     def load(self, name: str) -> KeptChat | None:
         """Return a kept chat by its id, None if there is none that can be read."""
@@ -160,6 +169,7 @@ class KeptChats:
         """Delete a kept chat, also one that cannot be read; whether there was one of that id.
         Raises `NearfieldError` where that is not possible."""
         path = self._path(name)
+        self._forget_state(name)
         # What a killed process was writing holds the chat too.
         for draft in drafts(self._folder, path.name):
             _deleted(draft)
@@ -167,6 +177,8 @@ class KeptChats:
 
     def delete_all(self) -> int:
         """Delete every kept chat, also one that cannot be read; how many. Raises as `delete`."""
+        if self.states is not None:
+            _without_os_error(self.states.remove_all)
         return sum(map(_deleted, self._paths()))
 
     def prune(self, user: Chat, now: float | None = None) -> None:
@@ -181,10 +193,15 @@ class KeptChats:
                 is_old = now - head.changed > days * DAY
                 if is_old or number >= MAX_CHATS or size > user.keep_mb << 20:
                     path.unlink()
+                    self._forget_state(head.id)
         for path in {*self._paths()} - {*self._heads}:
             with suppress(OSError):  # what cannot be read may not be a file
                 if now - path.lstat().st_mtime > user.keep_days * DAY:
                     path.unlink()
+
+    def _forget_state(self, name: str) -> None:
+        if self.states is not None:
+            _without_os_error(partial(self.states.remove, name))
 
     def _path(self, name: str) -> Path:
         # An id is the client's; a hash is a name on any file system, and leads nowhere else.
@@ -233,6 +250,15 @@ def _deleted(path: Path) -> bool:
     return True
 
 
+def _without_os_error(delete: Callable[[], None]) -> None:
+    try:
+        delete()
+    except OSError as error:
+        raise NearfieldError(
+            f"What a model has read of a chat cannot be deleted ({error.strerror})."
+        ) from error
+
+
 def real(workspace: str) -> str:
     """Return a folder without links on its way, as text that can be kept."""
     return storable(real_folder(workspace))
@@ -275,8 +301,8 @@ def _turn(kept: _KeptTurn) -> ChatTurn:
     return ChatTurn(kept.role, list(kept.parts), tuple(kept.calls), kept.call_id)
 
 
-def _without_secrets(chat: KeptChat) -> KeptChat:
-    """Return the chat with every secret in any of its texts replaced."""
+def _without_secrets(chat: KeptChat) -> tuple[KeptChat, bool]:
+    """Return the chat with every secret in any of its texts replaced, and whether it had none."""
     texts: list[str] = []
 
     def note(text: str) -> str:
@@ -286,7 +312,7 @@ def _without_secrets(chat: KeptChat) -> KeptChat:
     _through(chat, note)
     clean, _ = redact_texts(texts, deadline=ScanDeadline(SCAN_SECONDS))
     left = iter(clean)
-    return _through(chat, lambda _text: next(left))
+    return _through(chat, lambda _text: next(left)), list(clean) == texts
 
 
 def _through(chat: KeptChat, change: Change) -> KeptChat:

@@ -1,26 +1,17 @@
 """A cache of evaluated prompts on disk, so that a document's first completion in a run is warm.
 
-A prompt takes some 12 KB a token with the default model, in the user's data directory, readable by
-the user alone: it holds code. Prompts are saved while idle and at the end; the oldest are removed
-at the limit. A file is for one model, one version of llama.cpp and one set of settings, and useless
-once the document differs where it was taken from. The engine trusts what it reads, so a hash
-with a key of this user proves that Nearfield wrote the file.
+Prompts are saved while idle and at the end (`features/state_folder.py`). A file is for one model,
+one version of llama.cpp and one set of settings, and useless once the document differs where it was
+taken from.
 """
 
 from __future__ import annotations
 
 import asyncio
-import errno
 import hashlib
-import hmac
 import logging
-import os
 import re
-import secrets
-import time
-from contextlib import suppress
 from functools import partial
-from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 import msgspec
@@ -33,21 +24,14 @@ from nearfield.features.completion.prompting import request_of_sent
 from nearfield.features.documents import Document, DocumentFilter, Documents
 from nearfield.features.feature import Feature
 from nearfield.features.idle import IdleScheduler
-from nearfield.files.private import (
-    is_private,
-    private_draft,
-    private_folder,
-    read_private,
-    write_private,
-)
-from nearfield.files.read import UnreadableFile
+from nearfield.features.state_folder import StateFolder
 from nearfield.routing.router import Router
 from nearfield.tasks import describe, run_task
 from nearfield.types import InfillRequest, Snapshot, Snippet, SnippetKind
 
 log = logging.getLogger(__name__)
 
-FORMAT = 3
+FORMAT = 4
 """Raised when `KeptPrompt` changes: what was kept before is of no use then."""
 
 LAST_SECONDS = 0.4
@@ -65,15 +49,6 @@ each, four in all."""
 
 KEEP_SECONDS = 10.0
 """After this time without a keystroke or a request the user thinks, reads, or is away."""
-ABANDONED_SECONDS = 600
-"""A draft older than this was abandoned: writing one takes milliseconds."""
-
-FOLDER = "prompts"
-KEY_FILE = "key"
-KEY_BYTES = 32
-PROOF_BYTES = 32
-ABOUT_BYTES = 16 << 20
-"""A prompt is some hundred KB at most."""
 
 
 @runtime_checkable
@@ -95,10 +70,9 @@ class Keeping(Protocol):
 
 
 class KeptPrompt(msgspec.Struct, frozen=True):
-    """The file beside a saved state: its hash, and the fields of its `SentPrompt`."""
+    """Fields of the `SentPrompt` of a saved state, which are noted beside it."""
 
     format: int
-    digest: str
     head: str
     written: str
     suffix: str
@@ -115,11 +89,11 @@ class PromptCache(Feature):
     """Keeps and restores. One event loop; files are touched in threads."""
 
     def __init__(
-        self, documents: Documents, folder: Path, scheduler: IdleScheduler | None = None
+        self, documents: Documents, states: StateFolder, scheduler: IdleScheduler | None = None
     ) -> None:
         self._documents = documents
         self._scheduler = scheduler or IdleScheduler()
-        self._folder = folder
+        self._states = states
         self._keeper: Keeping | None = None
         self._permitted: DocumentFilter | None = None
         self._limit = 0
@@ -178,18 +152,19 @@ class PromptCache(Feature):
             return False
         if self._permitted is None or self._permitted.reason(document.snapshot):
             return False
-        state = self._file(uri, keeper)
-        if state is None:
+        name = _name(uri, keeper)
+        if not name:
             return False
-        found = await asyncio.to_thread(_read, state, self._limit)
+        packed = await asyncio.to_thread(self._states.read, name, self._limit)
+        found = _unpacked(packed)
         sent = matching(found, document.snapshot.text) if found is not None else None
         try:
-            if sent is None or not await keeper.recall(uri, str(state)):
-                await asyncio.to_thread(_remove, state)
+            if sent is None or not await keeper.recall(uri, str(self._states.file(name))):
+                await asyncio.to_thread(self._states.remove, name)
                 return False
         except NearfieldError as error:
             # Whatever was wrong with it, it is not tried again.
-            await asyncio.to_thread(_remove, state)
+            await asyncio.to_thread(self._states.remove, name)
             log.warning("a kept prompt could not be restored: %s", describe(error))
             return False
         if self._documents.get(uri) is not document:
@@ -214,11 +189,11 @@ class PromptCache(Feature):
         snapshot = document.snapshot
         if keeper is None or not self._keeps(document):
             return False
-        state = self._file(uri, keeper)
-        if state is None:
+        name = _name(uri, keeper)
+        if not name:
             return False
         try:
-            draft = await asyncio.to_thread(_draft, self._folder)
+            draft = await asyncio.to_thread(self._states.draft)
             try:
                 for sent in worth_keeping(document):
                     if self._kept.get(uri) == hash(sent.text):
@@ -227,14 +202,14 @@ class PromptCache(Feature):
                         break
                 else:
                     return False
-                await asyncio.to_thread(_write, state, draft, sent, snapshot.text, self._limit)
+                packed = _packed(sent, snapshot.text)
+                await asyncio.to_thread(self._states.write, name, draft, packed, self._limit)
             finally:
                 await asyncio.to_thread(draft.unlink, True)
-            await asyncio.to_thread(prune, self._folder, self._limit)
         except (OSError, NearfieldError) as error:
             if not self._said:
                 self._said = True
-                log.warning("prompts cannot be kept in %s: %s", self._folder, describe(error))
+                log.warning("prompts cannot be kept in %s: %s", self._states.path, describe(error))
             return False
         self._kept[uri] = hash(sent.text)
         return True
@@ -248,12 +223,12 @@ class PromptCache(Feature):
         except TimeoutError:
             log.info("the server ended before every prompt was kept")
 
-    def _file(self, uri: str, keeper: Keeping) -> Path | None:
-        owner = keeper.kept_as()
-        if not owner:
-            return None
-        name = hashlib.blake2b(f"{FORMAT}\0{owner}\0{uri}".encode(), digest_size=16).hexdigest()
-        return self._folder / f"{name}.state"
+
+def _name(uri: str, keeper: Keeping) -> str:
+    """Return the name of the document's state; "" while the provider is not ready."""
+    if not (owner := keeper.kept_as()):
+        return ""
+    return hashlib.blake2b(f"{FORMAT}\0{owner}\0{uri}".encode(), digest_size=16).hexdigest()
 
 
 def worth_keeping(document: Document) -> list[SentPrompt]:
@@ -285,99 +260,35 @@ def matching(kept: KeptPrompt, text: str) -> SentPrompt | None:
         kept.to_end,
         kept.full,
         is_evaluated=True,
-        stale=_digest(text[:start].encode("utf-8", "replace")) != kept.before,
+        stale=_digest(text[:start]) != kept.before,
     )
 
 
-def _read(state: Path, limit: int) -> KeptPrompt | None:
-    """Return what is in the file beside `state`; None if it is missing, or was not written here."""
+def _unpacked(packed: bytes | None) -> KeptPrompt | None:
     try:
-        about = read_private(state.with_suffix(".about"), ABOUT_BYTES)
-        proof, packed = about[:PROOF_BYTES], about[PROOF_BYTES:]
-        if not hmac.compare_digest(proof, _proof(state, packed)):
-            return None
-        kept = msgspec.msgpack.decode(packed, type=KeptPrompt)
-        data = read_private(state, limit)
-    except (OSError, UnreadableFile, msgspec.DecodeError):
+        kept = msgspec.msgpack.decode(packed or b"", type=KeptPrompt)
+    except msgspec.DecodeError:
         return None
-    if kept.format != FORMAT or _digest(data) != kept.digest:
-        return None
-    os.utime(state)
-    return kept
+    return kept if kept.format == FORMAT else None
 
 
-def _draft(folder: Path) -> Path:
-    """Return an empty file for the engine to write, private to the user. Raises `OSError`."""
-    private_folder(folder, sweep=True)
-    if not is_private(folder):
-        raise PermissionError(errno.EACCES, "others can write there", str(folder))
-    return private_draft(folder)
-
-
-def _proof(state: Path, packed: bytes) -> bytes:
-    """Return a hash that only a reader of the user's key can compute. It covers the name, so files
-    cannot be swapped. Raises `OSError`."""
-    named = state.name.encode() + b"\0" + packed
-    return hashlib.blake2b(named, key=_key(state.parent), digest_size=PROOF_BYTES).digest()
-
-
-def _key(folder: Path) -> bytes:
-    """Return the user's key; make one if there is none that can be trusted. Raises `OSError`."""
-    if not is_private(folder):
-        raise PermissionError(errno.EACCES, "others can write there", str(folder))
-    path = folder / KEY_FILE
-    with suppress(FileNotFoundError, UnreadableFile):
-        key = read_private(path, KEY_BYTES)
-        if len(key) == KEY_BYTES:
-            return key
-    key = secrets.token_bytes(KEY_BYTES)
-    write_private(path, key)
-    return key
-
-
-def _write(state: Path, draft: Path, sent: SentPrompt, text: str, limit: int) -> None:
-    """Move a written state into place, with the file beside it. Raises `OSError`, and
-    `UnreadableFile` for more than `limit` bytes."""
-    kept = KeptPrompt(
-        format=FORMAT,
-        digest=_digest(read_private(draft, limit)),
-        head=sent.text.head,
-        written=sent.text.written,
-        suffix=sent.text.suffix,
-        snippets=[(one.path, one.text, one.kind) for one in sent.text.snippets],
-        top=sent.top,
-        above=sent.above,
-        below=sent.below,
-        before=_digest(text[: sent.top].encode("utf-8", "replace")),
-        to_end=sent.to_end,
-        full=sent.full,
+def _packed(sent: SentPrompt, text: str) -> bytes:
+    return msgspec.msgpack.encode(
+        KeptPrompt(
+            format=FORMAT,
+            head=sent.text.head,
+            written=sent.text.written,
+            suffix=sent.text.suffix,
+            snippets=[(one.path, one.text, one.kind) for one in sent.text.snippets],
+            top=sent.top,
+            above=sent.above,
+            below=sent.below,
+            before=_digest(text[: sent.top]),
+            to_end=sent.to_end,
+            full=sent.full,
+        )
     )
-    packed = msgspec.msgpack.encode(kept)
-    # Two files cannot be replaced at once; the hash tells when they do not belong together.
-    write_private(state.with_suffix(".about"), _proof(state, packed) + packed)
-    draft.replace(state)
 
 
-def _remove(state: Path) -> None:
-    for file in (state, state.with_suffix(".about")):
-        file.unlink(missing_ok=True)
-
-
-def prune(folder: Path, limit: int) -> None:
-    """Remove the states used longest ago until the rest takes at most `limit` bytes, and what
-    killed servers have left. Raises `OSError`."""
-    newest = sorted(folder.glob("*.state"), key=lambda file: file.stat().st_mtime, reverse=True)
-    total = 0
-    for state in newest:
-        about = state.with_suffix(".about")
-        total += state.stat().st_size + (about.stat().st_size if about.exists() else 0)
-        if total > limit:
-            _remove(state)
-    long_ago = time.time() - ABANDONED_SECONDS
-    for file in (*folder.glob("*.about"), *folder.glob("*.draft")):
-        if not file.with_suffix(".state").exists() and file.stat().st_mtime < long_ago:
-            file.unlink(missing_ok=True)
-
-
-def _digest(data: bytes) -> str:
-    return hashlib.blake2b(data, digest_size=16).hexdigest()
+def _digest(text: str) -> str:
+    return hashlib.blake2b(text.encode("utf-8", "replace"), digest_size=16).hexdigest()

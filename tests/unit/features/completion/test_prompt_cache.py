@@ -11,10 +11,11 @@ import pytest
 
 from nearfield.config.schema import Completion, Config
 from nearfield.errors import EngineDied
-from nearfield.features.completion import prompt_cache as warm
+from nearfield.features import state_folder
 from nearfield.features.completion.prompt_cache import PromptCache
 from nearfield.features.completion.prompting import cut
 from nearfield.features.documents import Document, DocumentFilter, Documents
+from nearfield.features.state_folder import StateFolder
 from nearfield.syntax.parser import Cursor
 from nearfield.types import InfillRequest, Snapshot, Snippet
 
@@ -64,7 +65,7 @@ def worked_on(documents: Documents, name: str = "a.py") -> Document:
 async def kept(folder: Path, name: str = "a.py", mb: int = 1) -> Document:
     documents = Documents()
     document = worked_on(documents, name)
-    warm = PromptCache(documents, folder)
+    warm = PromptCache(documents, StateFolder(folder))
     warm.use(Keeper(), DocumentFilter(Config()), mb)
     assert await warm.keep(document) is bool(mb)
     assert not await warm.keep(document)  # it is on the disk
@@ -77,7 +78,7 @@ async def restored(
     """The document in the next run; None where nothing was restored."""
     documents = Documents()
     document = documents.opened(snapshot(text))
-    warm = PromptCache(documents, folder)
+    warm = PromptCache(documents, StateFolder(folder))
     warm.use(keeper or Keeper(), DocumentFilter(config or Config()), 1)
     assert await warm.restore(document.snapshot.uri) is bool(document.prompts)
     return document if document.prompts else None
@@ -99,7 +100,7 @@ async def test_the_last_prompt_is_saved_for_its_provider(tmp_path: Path) -> None
     plan = cut(later, document, 300, Completion())
     document.sent(plan.sent)
     assert plan.sent.text.chars < document.prompts[0].text.chars
-    warm = PromptCache(documents, tmp_path)
+    warm = PromptCache(documents, StateFolder(tmp_path))
     warm.use(keeper, DocumentFilter(Config()), 1)
     assert await warm.keep(document)
     (request,) = keeper.asked
@@ -117,7 +118,7 @@ async def test_the_last_prompt_is_saved_for_its_provider(tmp_path: Path) -> None
 
 def left(folder: Path) -> list[Path]:
     """What is in the folder beside the key."""
-    return [file for file in folder.iterdir() if file.name != warm.KEY_FILE]
+    return [file for file in folder.iterdir() if file.name != state_folder.KEY_FILE]
 
 
 async def test_only_the_user_can_read_it(tmp_path: Path) -> None:
@@ -181,8 +182,7 @@ async def test_a_damaged_file_never_reaches_the_engine(
     assert not left(tmp_path)
 
 
-digest = warm._digest  # pyright: ignore[reportPrivateUsage]
-proof = warm._proof  # pyright: ignore[reportPrivateUsage]
+digest = state_folder._digest  # pyright: ignore[reportPrivateUsage]
 
 
 def replaced(folder: Path) -> None:
@@ -191,18 +191,19 @@ def replaced(folder: Path) -> None:
     forged = b"forged" + state.read_bytes()[6:]
     old, new = digest(state.read_bytes()), digest(forged)
     state.write_bytes(forged)
-    about.write_bytes(about.read_bytes().replace(old.encode(), new.encode()))
+    about.write_bytes(about.read_bytes().replace(old, new))
 
 
 def proven_by_another(folder: Path) -> None:
     """As `replaced`, with the proof of somebody who has another key."""
     replaced(folder)
     (state,), (about,) = folder.glob("*.state"), folder.glob("*.about")
-    packed = about.read_bytes()[warm.PROOF_BYTES :]
-    kept_key = (folder / warm.KEY_FILE).read_bytes()
-    (folder / warm.KEY_FILE).write_bytes(bytes(warm.KEY_BYTES))
-    about.write_bytes(proof(state, packed) + packed)
-    (folder / warm.KEY_FILE).write_bytes(kept_key)
+    rest = about.read_bytes()[state_folder.PROOF_BYTES :]
+    kept_key = (folder / state_folder.KEY_FILE).read_bytes()
+    (folder / state_folder.KEY_FILE).write_bytes(bytes(state_folder.KEY_BYTES))
+    proof = StateFolder(folder)._proof(state, rest)  # pyright: ignore[reportPrivateUsage]
+    about.write_bytes(proof + rest)
+    (folder / state_folder.KEY_FILE).write_bytes(kept_key)
 
 
 def under_another_name(folder: Path) -> None:
@@ -274,7 +275,7 @@ async def test_the_oldest_go_when_it_is_full(tmp_path: Path) -> None:
     for i in range(40):
         document = worked_on(documents := Documents(), f"{i}.py")
         document.prompts[0].above += "x" * 60_000
-        warm = PromptCache(documents, tmp_path)
+        warm = PromptCache(documents, StateFolder(tmp_path))
         warm.use(Keeper(), DocumentFilter(Config()), 1)
         assert await warm.keep(document)
     assert sum(file.stat().st_size for file in tmp_path.iterdir()) <= 1 << 20
@@ -303,7 +304,7 @@ async def test_a_folder_that_cannot_be_written_is_said_once(
 ) -> None:
     (tmp_path / "prompts").write_text("in the way")
     documents = Documents()
-    warm = PromptCache(documents, tmp_path / "prompts")
+    warm = PromptCache(documents, StateFolder(tmp_path / "prompts"))
     warm.use(Keeper(), DocumentFilter(Config()), 1)
     for name in ("a.py", "b.py"):
         assert not await warm.keep(worked_on(documents, name))
@@ -312,7 +313,7 @@ async def test_a_folder_that_cannot_be_written_is_said_once(
 
 async def test_at_the_end_the_last_documents_are_kept(tmp_path: Path) -> None:
     documents = Documents()
-    warm = PromptCache(documents, tmp_path)
+    warm = PromptCache(documents, StateFolder(tmp_path))
     warm.use(Keeper(), DocumentFilter(Config()), 1)
     for name in ("a.py", "b.py", "c.py"):
         worked_on(documents, name)
