@@ -36,6 +36,8 @@ async def serving(loaded: Loaded) -> AsyncGenerator[Service]:
 
     UserPause().check()
     service = Service(loaded.config)
+    # A command has no first suggestion that needs the processor more.
+    service.knowledge.wait_seconds = 0.0
     try:
         await service.start()
         await until_loaded(service)

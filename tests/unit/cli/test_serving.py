@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from nearfield.cli.serving import load_model, until_indexed, until_loaded
+from nearfield.cli.serving import load_model, serving, until_indexed, until_loaded
+from nearfield.config.load import Loaded
 from nearfield.config.schema import Config, Engine, ProviderSettings
 from nearfield.errors import NotReady
 from nearfield.features.service import Service
@@ -44,6 +45,13 @@ async def test_the_wait_ends_with_its_reason() -> None:
     with pytest.raises(NotReady, match="still being loaded"):
         await until_loaded(service, seconds=0)
     await service.aclose()
+
+
+async def test_a_command_opens_its_index_at_once() -> None:
+    settings = ProviderSettings(kind="scripted", options={})
+    config = Config(engine=Engine(enabled=False), providers={"one": settings})
+    async with serving(Loaded(config)) as service:
+        assert service.knowledge.wait_seconds == 0
 
 
 @pytest.mark.parametrize(
