@@ -13,7 +13,7 @@ import pytest
 from acp.connection import Connection
 from acp.exceptions import RequestError
 from acp.meta import AGENT_METHODS
-from tests.e2e.prepared import STARTED
+from tests.e2e.prepared import forked
 from tests.e2e.process import PATIENCE_SECONDS
 
 CODE = "# 🙂\ndef price(name):\n    return '🙂', price\n\n\nprice('🙂')\n"
@@ -84,7 +84,7 @@ class Client:
 async def connected(
     environ: dict[str, str], root: Path, *, is_on: bool = True
 ) -> AsyncGenerator[Client]:
-    """Start the process for a folder."""
+    """Start a process for a folder."""
     config = Path(environ["NEARFIELD_CONFIG_DIR"])
     config.mkdir(parents=True, exist_ok=True)
     (config / "config.toml").write_text(
@@ -92,7 +92,7 @@ async def connected(
         "[engine]\nenabled = false\n[index]\nvectors = false\n"
     )
     process = await asyncio.create_subprocess_exec(
-        *STARTED, "acp", stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, env=environ
+        *forked("acp"), stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, env=environ
     )
 
     async def nothing(method: str, params: Any, is_notification: bool) -> Any:

@@ -67,7 +67,8 @@ def _serve(model: Path, *more: str) -> Iterator[Running]:
     needs("xllamacpp")
     port = _free_port()
     arguments = ["--model", str(model), "--alias", "tiny", "--port", str(port), "--jinja"]
-    arguments += ["--ctx-size", str(2 * CONTEXT), "--parallel", "2", "--threads", "2"]
+    # Two wait for each other by spinning, which costs a busy machine three times the time.
+    arguments += ["--ctx-size", str(2 * CONTEXT), "--parallel", "2", "--threads", "1"]
     process = subprocess.Popen(
         [sys.executable, "-m", "nearfield.providers.xllama_worker", *arguments, *more],
         stdin=subprocess.PIPE,
