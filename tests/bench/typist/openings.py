@@ -1,10 +1,12 @@
 """What gates show of a model's line at the openings of the typist's blocks, without a clock.
 
     python tests/bench/typist/openings.py FOLDER [--files N] [--part tune|test] [--known FOLDER]
+        [--above CHARS] [--below CHARS]
 
-As in gates.py, one evaluation tells what the model would write until it goes astray. The first
-token is the likeliest one that keeps the indentation. Compared are thresholds for the line's first
-characters, which nothing leads to, and for the mean.
+As in gates.py, one evaluation tells what the model would write until it goes astray; the line above
+stands behind the middle token, as in the product's prompts. The first token is the likeliest one
+that keeps the indentation. Compared are thresholds for the line's first characters, which nothing
+leads to, and for the mean.
 """
 
 from __future__ import annotations
@@ -23,8 +25,8 @@ from script import Script
 
 from nearfield.catalog.models import Catalog
 
-ABOVE_CHARS, BELOW_CHARS = 1600, 600
-"""The text around an opening that the model is shown."""
+ABOVE_CHARS, BELOW_CHARS = 830, 300
+"""The text around an opening that the model is shown beside the line above it: 350 tokens."""
 MOST_CHARS = 160
 """Characters of a block that are evaluated."""
 FIRST = (-0.3, -0.6, -1.0, -2.0)
@@ -32,19 +34,22 @@ MEANS = (-0.6, -0.45)
 IMPOSSIBLE = -9.0
 
 
-def openings(reader: Reader, script: Script) -> Iterator[tuple[str, list[Step]]]:
-    """Yield the text of each block and its first tokens; earlier blocks are written by then."""
+def openings(
+    reader: Reader, script: Script, above: int, below: int
+) -> Iterator[tuple[str, list[Step]]]:
+    """Yield the text of each block and its first tokens; earlier blocks are written by then.
+    `above` and `below` are the characters that the model is shown."""
     whole, spans = filled(script)
     for start, end in spans:
-        yield whole[start:end], _steps(reader, whole, start, end)
+        lead = whole.rfind("\n", 0, max(0, whole.rfind("\n", 0, start))) + 1
+        head = reader.head(whole[max(0, lead - above) : lead], whole[end : end + below])
+        yield whole[start:end], _steps(reader, head, whole[lead:start], whole[start:end])
 
 
-def _steps(reader: Reader, whole: str, start: int, end: int) -> list[Step]:
+def _steps(reader: Reader, head: list[int], indent: str, block: str) -> list[Step]:
     tokenize, pieces = reader.model.tokenize, reader.model.pieces
-    here = whole.rfind("\n", 0, start) + 1
-    head = reader.head(whole[max(0, here - ABOVE_CHARS) : here], whole[end : end + BELOW_CHARS])
-    tokens = tokenize(whole[here : min(end, start + MOST_CHARS)])
-    ends, indent, steps = reader.model.ends("infill"), whole[here:start], list[Step]()
+    tokens = tokenize(indent + block[:MOST_CHARS])
+    ends, steps = reader.model.ends("infill"), list[Step]()
     at = 0
     for token, ids, sure in zip(tokens, *reader.known(head, tokens), strict=True):
         true, missing = pieces[token].decode("utf-8", "replace"), indent[at:]
@@ -82,6 +87,8 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--files", type=int, default=16)
     parser.add_argument("--part", choices=("tune", "test"), default="tune")
+    parser.add_argument("--above", type=int, default=ABOVE_CHARS, metavar="CHARS")
+    parser.add_argument("--below", type=int, default=BELOW_CHARS, metavar="CHARS")
     parser.add_argument("--known", type=Path, default=Path("foretold"))
     chosen = parser.parse_args()
     catalog = Catalog.load()
@@ -91,7 +98,7 @@ def main() -> None:
     for source in islice(sources(chosen.folder, chosen.part, 1), chosen.files):
         script = source.script(1)
         assert script is not None
-        blocks.extend(openings(reader, script))
+        blocks.extend(openings(reader, script, chosen.above, chosen.below))
     report(blocks)
 
 

@@ -335,7 +335,9 @@ class Completer(Feature):
         if scope is None:
             return CompletionAnswer(reason=Reason.NOT_READY)
         uri = request.snapshot.uri
-        asked = await self.questions.make(request, document, scope, turn.deadline)
+        asked = await self.questions.make(
+            request, document, scope, turn.deadline, is_arrival=turn.is_arrival
+        )
         metrics.included = asked.included
         found = Generated(asked.min_logprob, turn.is_arrival)
         task = run_task(self._written(turn, scope, asked, found), f"write {request.id}")

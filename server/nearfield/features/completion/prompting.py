@@ -66,6 +66,10 @@ better."""
 FIRST_SECONDS = 0.3
 """A machine that evaluates more than `FIRST_TOKENS` in this time shows the model more."""
 
+ARRIVAL_SECONDS = 1.2
+"""The same at an empty line that the user has just come to: the next line follows from more than
+the one above it, and the user looks before typing (tests/bench/RESULTS.md, Openings)."""
+
 IDLE_SECONDS = 10.0
 """The longest that idle prefill works on one prompt."""
 
@@ -111,14 +115,19 @@ class Allowance:
 
 
 def allow(
-    can: Capabilities, seconds: float, max_tokens: int, *, is_manual: bool = False
+    can: Capabilities,
+    seconds: float,
+    max_tokens: int,
+    *,
+    is_manual: bool = False,
+    is_arrival: bool = False,
 ) -> Allowance:
     """Return what is in time within `seconds` with the rates in `can`; `max_tokens` of the context
     are kept free.
 
     fresh = (seconds - fixed - line / decode rate) * prefill rate, at least `MIN_PROMPT_TOKENS`. An
     automatic request wants the first answer soon: of that, `FIRST_TOKENS` are enough, or what is
-    evaluated in `FIRST_SECONDS`. Idle prefill adds the rest.
+    evaluated in `FIRST_SECONDS`, for `is_arrival` in `ARRIVAL_SECONDS`. Idle prefill adds the rest.
     """
     prefill = can.prefill_rate or UNKNOWN_PREFILL_RATE
     decode = can.decode_rate or UNKNOWN_DECODE_RATE
@@ -126,7 +135,8 @@ def allow(
     most = max(MIN_PROMPT_TOKENS, context - max_tokens - TEMPLATE_TOKENS)
     fresh = int((seconds - FIXED_SECONDS - LINE_TOKENS / decode) * prefill)
     if not is_manual:
-        fresh = min(fresh, max(FIRST_TOKENS, int(FIRST_SECONDS * prefill)))
+        first = ARRIVAL_SECONDS if is_arrival else FIRST_SECONDS
+        fresh = min(fresh, max(FIRST_TOKENS, int(first * prefill)))
     snippets = min(SNIPPET_TOKENS, int(most * SNIPPET_SHARE))
     fresh = min(most, max(MIN_PROMPT_TOKENS, fresh))
     idle = min(most, max(fresh, int(IDLE_SECONDS * prefill)))

@@ -173,9 +173,16 @@ class Questions:
         return RequestScope(router, settings, found, can, only)
 
     async def make(
-        self, request: CompletionRequest, document: Document, scope: RequestScope, deadline: float
+        self,
+        request: CompletionRequest,
+        document: Document,
+        scope: RequestScope,
+        deadline: float,
+        *,
+        is_arrival: bool = False,
     ) -> PreparedQuestion:
-        """Return the question for `request`, to be answered before the moment `deadline`."""
+        """Return the question for `request`, to be answered before the moment `deadline`. For
+        `is_arrival` see `ARRIVAL_SECONDS`."""
         snapshot, settings, is_manual = request.snapshot, scope.settings, request.invoked
         if request.max_tokens is not None:
             most = min(request.max_tokens, settings.max_tokens)
@@ -190,7 +197,9 @@ class Questions:
             min_logprob = settings.min_token_confidence
         single_line = shaper.is_single_line
         seconds = deadline - time.monotonic()
-        allowance = allow(scope.can, seconds, settings.max_tokens, is_manual=is_manual)
+        allowance = allow(
+            scope.can, seconds, settings.max_tokens, is_manual=is_manual, is_arrival=is_arrival
+        )
         if is_manual:
             await self._prepare(snapshot, request.offset)
         snippets = document.snippets(allowance.snippet_chars) if document.snippets else ()

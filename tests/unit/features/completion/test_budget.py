@@ -50,6 +50,18 @@ def test_sizes_follow_from_deadline_and_rates(
 
 
 @pytest.mark.parametrize(
+    ("rate", "elsewhere", "arrived"),
+    [(70, 115, 115), (300, FIRST_TOKENS, 360), (1000, 300, 1200), (5000, 1500, 6000)],
+)
+def test_more_is_read_at_an_empty_line_that_the_user_has_come_to(
+    rate: float, elsewhere: int, arrived: int
+) -> None:
+    can = replace(LAPTOP, prefill_rate=rate)
+    assert allow(can, 2.5, 128).fresh_tokens == elsewhere
+    assert allow(can, 2.5, 128, is_arrival=True).fresh_tokens == arrived
+
+
+@pytest.mark.parametrize(
     ("can", "idle"), [(LAPTOP, 700), (GPU, 8000), (replace(LAPTOP, context_tokens=512), 320)]
 )
 def test_idle_prefill_is_limited(can: Capabilities, idle: int) -> None:

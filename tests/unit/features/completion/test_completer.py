@@ -214,6 +214,18 @@ async def test_more_is_shown_at_an_empty_line_that_the_user_comes_to(start: Star
     assert await person.said() == "tal = a"
 
 
+async def test_a_prompt_is_larger_at_an_empty_line_that_the_user_comes_to(start: Start) -> None:
+    lines = "".join(f"first_{i} = other_{i}\n" for i in range(200))
+    model = scripted("model", {"text": "last = 1\n"}, prefill_rate=300, decode_rate=60)
+    service = await start(model)
+    assert await FakeUser(service, f"{lines}|\n").said() == "last = 1"
+    await FakeUser(service, f"{lines}last|\n", "b.py").ask()
+    arrived, begun = (call.request for call in completions(model))
+    assert isinstance(arrived, InfillRequest)
+    assert isinstance(begun, InfillRequest)
+    assert len(arrived.prefix) > 1.5 * len(begun.prefix)
+
+
 async def test_a_line_that_was_typed_or_begun_needs_a_surer_answer(start: Start) -> None:
     service = await start(scripted("model", LIKELY))
     person = FakeUser(service, "def add(a, b):|\n")
