@@ -50,8 +50,8 @@ class Brains:
         self.applied = Listeners[Accepted]()
 
 
-async def test_a_resumed_chat_is_not_read_again(default_model: Path, tmp_path: Path) -> None:
-    config = Config(models=Models(complete=str(default_model)), cache=Cache(enabled=False))
+async def test_a_resumed_chat_is_not_read_again(small_model: Path, tmp_path: Path) -> None:
+    config = Config(models=Models(complete=str(small_model)), cache=Cache(enabled=False))
     states = ChatStates(StateFolder(tmp_path / "prompts"))
     evaluated, told = list[int](), "A price is in cents, and a shop has many. " * 20
     for message in (told + "How is a price counted?", "What has many prices?"):

@@ -133,7 +133,8 @@ def _about(state: Path) -> Path:
 
 def _remove(state: Path) -> None:
     for file in (state, _about(state)):
-        file.unlink(missing_ok=True)
+        with suppress(FileNotFoundError, NotADirectoryError):
+            file.unlink()
 
 
 def _digest(data: bytes) -> bytes:

@@ -101,6 +101,11 @@ class Router:
         return self._pool.guard
 
     @property
+    def is_paused(self) -> bool:
+        """Return whether the user wants no model to be asked."""
+        return self._pool.pause.is_on
+
+    @property
     def running(self) -> RunningRequests:
         """The requests that are being answered."""
         return self._pool.running

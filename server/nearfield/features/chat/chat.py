@@ -201,7 +201,9 @@ class ChatService:
         role = ask.role or usual_role(self._brains.configs.user, Task.CHAT)
         keeper = next(iter(router.candidates(role, ask.workspace)), None)
         states, limit = self._kept and self._kept.states, self._state_limit(ask)
-        if states is not None and limit and isinstance(keeper, KeepsChats):
+        if states is None or not limit or router.is_paused:
+            return
+        if isinstance(keeper, KeepsChats):
             await states.recall(keeper, session.id, limit)
 
     def _state_limit(self, ask: Ask) -> int:

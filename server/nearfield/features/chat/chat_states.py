@@ -74,7 +74,10 @@ class ChatStates:
             return False
         try:
             owner = (await keeper.chats_kept_as()).encode("utf-8", "replace")
-            file = str(self._folder.file(name))
+        except NearfieldError:
+            return False  # the answer will say why no model is there
+        file = str(self._folder.file(name))
+        try:
             if owner == about and await keeper.recall_chat(prompt_name(chat), file):
                 return True
         except NearfieldError as error:

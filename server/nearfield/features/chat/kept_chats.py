@@ -169,11 +169,13 @@ class KeptChats:
         """Delete a kept chat, also one that cannot be read; whether there was one of that id.
         Raises `NearfieldError` where that is not possible."""
         path = self._path(name)
-        self._forget_state(name)
-        # What a killed process was writing holds the chat too.
-        for draft in drafts(self._folder, path.name):
-            _deleted(draft)
-        return _deleted(path)
+        try:
+            # What a killed process was writing holds the chat too.
+            for draft in drafts(self._folder, path.name):
+                _deleted(draft)
+            return _deleted(path)
+        finally:
+            self._forget_state(name)
 
     def delete_all(self) -> int:
         """Delete every kept chat, also one that cannot be read; how many. Raises as `delete`."""

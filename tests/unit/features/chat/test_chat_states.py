@@ -12,13 +12,14 @@ from tests.unit.features.chat.conftest import Talk
 
 from nearfield.config.folders import FolderConfigs
 from nearfield.config.schema import Cache, Chat, Config, Engine, ProviderSettings, Routing
-from nearfield.errors import EngineDied
+from nearfield.errors import EngineDied, NotReady
 from nearfield.features.chat.audit_store import CallStore
 from nearfield.features.chat.chat import ChatService
 from nearfield.features.chat.chat_states import ChatStates
 from nearfield.features.chat.kept_chats import KeptChats
 from nearfield.features.state_folder import StateFolder
 from nearfield.providers.scripted import Scripted
+from nearfield.routing.pause import UserPause
 from nearfield.routing.router import Router
 from nearfield.routing.store import Store
 
@@ -30,6 +31,8 @@ class Keeper(Scripted):
 
     identity = "model"
     dies = False
+    is_ready = True
+    is_loaded = False
 
     def __init__(self, name: str, settings: ProviderSettings) -> None:
         super().__init__(name, settings)
@@ -39,6 +42,9 @@ class Keeper(Scripted):
         return self.identity
 
     async def chats_kept_as(self) -> str:
+        self.is_loaded = True
+        if not self.is_ready:
+            raise NotReady("The model is still loading.")
         return self.identity
 
     async def keep_chat(self, session: str, path: str) -> int:
@@ -60,10 +66,10 @@ StartKeeping = Callable[..., Talk]
 
 @pytest_asyncio.fixture
 async def start(tmp_path: Path, workspace: Path) -> AsyncGenerator[StartKeeping]:
-    """Starts a process with a chat: `start(megabytes)`; each goes on from the one before."""
+    """Starts a process with a chat, which goes on from the one before."""
     routers: list[Router] = []
 
-    def process(megabytes: int = 8, days: int = 30) -> Talk:
+    def process(megabytes: int = 8, days: int = 30, *, is_paused: bool = False) -> Talk:
         options: dict[str, Any] = {"answers": [{"text": "A shop."}]}
         config = Config(
             engine=Engine(enabled=False, keep_prompts_mb=megabytes),
@@ -73,7 +79,8 @@ async def start(tmp_path: Path, workspace: Path) -> AsyncGenerator[StartKeeping]
             chat=Chat(keep_days=days),
         )
         model = Keeper("fake", config.providers["fake"])
-        router = Router(config, {"fake": model}, Store(tmp_path / "ledger.db"))
+        pause = UserPause(is_here=is_paused)
+        router = Router(config, {"fake": model}, Store(tmp_path / "ledger.db"), pause)
         routers.append(router)
         store = CallStore(tmp_path / "calls.db")
         talk = Talk(FolderConfigs(config), router, model, workspace, store)
@@ -179,6 +186,33 @@ async def test_another_model_reads_the_chat_itself(start: StartKeeping, tmp_path
     assert (await second.say("say it again")).text == "A shop."
     assert recalled(second) == []
     assert states(tmp_path) == []
+
+
+async def test_no_model_is_loaded_for_a_resumed_chat_while_paused(
+    start: StartKeeping, tmp_path: Path
+) -> None:
+    first = start()
+    await first.say("what is it?")
+    await first.chat.aclose()
+    second = start(is_paused=True)
+    with pytest.raises(NotReady, match="paused"):
+        await second.say("say it again")
+    assert isinstance(second.model, Keeper)
+    assert not second.model.is_loaded
+    assert states(tmp_path)
+
+
+async def test_a_model_that_is_not_ready_costs_no_state(
+    start: StartKeeping, tmp_path: Path
+) -> None:
+    first = start()
+    await first.say("what is it?")
+    await first.chat.aclose()
+    second = start()
+    assert isinstance(second.model, Keeper)
+    second.model.is_ready = False
+    assert (await second.say("say it again")).text == "A shop."
+    assert states(tmp_path)
 
 
 async def test_a_damaged_state_never_reaches_the_engine(
