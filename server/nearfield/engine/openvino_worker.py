@@ -115,6 +115,9 @@ class OpenVinoModel:
         settings: dict[str, Any] = {}
         if device == "CPU" and options.threads:
             settings["INFERENCE_NUM_THREADS"] = options.threads
+        if device == "CPU" and (options.threads or os.cpu_count()) == 1:
+            # Its kernels for AMX, which compute with bf16, divide by zero on one thread (2026.4.1).
+            settings["INFERENCE_PRECISION_HINT"] = "f32"
         if self._stateful:
             settings |= {"MAX_PROMPT_LEN": options.context_size}
             return _genai.LLMPipeline(str(path), device, **settings)
